@@ -1,0 +1,191 @@
+//! The identities the machines work with. A value that exists is valid.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::resolved::PoolName;
+
+/// The longest session id, in bytes.
+pub const MAX_SESSION_ID_LEN: usize = 256;
+
+/// What a caller asks a container for: a user, a session, a job. 1 to [`MAX_SESSION_ID_LEN`] bytes of UTF-8
+/// without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SessionId(Box<str>);
+
+impl SessionId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = SessionIdError;
+
+    fn try_from(id: String) -> Result<Self, SessionIdError> {
+        if id.is_empty() {
+            return Err(SessionIdError::Empty);
+        }
+        if id.len() > MAX_SESSION_ID_LEN {
+            return Err(SessionIdError::TooLong(id.len()));
+        }
+        if id.chars().any(char::is_control) {
+            return Err(SessionIdError::ControlCharacter);
+        }
+        Ok(Self(id.into_boxed_str()))
+    }
+}
+
+impl From<SessionId> for String {
+    fn from(id: SessionId) -> Self {
+        id.0.into()
+    }
+}
+
+/// Why a text is not a session id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionIdError {
+    /// It has no characters.
+    #[error("the id is empty")]
+    Empty,
+    /// It has too many bytes.
+    #[error("the id has {0} bytes; at most {MAX_SESSION_ID_LEN} are allowed")]
+    TooLong(usize),
+    /// It has a control character.
+    #[error("the id has a control character")]
+    ControlCharacter,
+}
+
+/// A container: the UUID that names its Durable Object. It is used for one container in its whole life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContainerId(u128);
+
+impl ContainerId {
+    /// The container of 128 random bits.
+    pub const fn from_random(bits: u128) -> Self {
+        Self(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().as_u128())
+    }
+}
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_u128(self.0).as_hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ContainerId {
+    type Err = ContainerIdError;
+
+    /// Only the hyphenated lower-case form is read: a container has one spelling, as its object has one name.
+    fn from_str(text: &str) -> Result<Self, ContainerIdError> {
+        let uuid = uuid::Uuid::try_parse(text).map_err(|_| ContainerIdError)?;
+        let id = Self(uuid.as_u128());
+        if id.to_string() == text { Ok(id) } else { Err(ContainerIdError) }
+    }
+}
+
+impl TryFrom<String> for ContainerId {
+    type Error = ContainerIdError;
+
+    fn try_from(text: String) -> Result<Self, ContainerIdError> {
+        text.parse()
+    }
+}
+
+impl From<ContainerId> for String {
+    fn from(id: ContainerId) -> Self {
+        id.to_string()
+    }
+}
+
+/// A text that is not a hyphenated lower-case UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a container is named by a lower-case UUID with hyphens")]
+pub struct ContainerIdError;
+
+/// Orders the containers an id has had: a later assignment by the same shard has a higher epoch.
+/// Below 2^53, so that it survives JavaScript numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// Which of a pool's shards: 0 to the shard count, exclusive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ShardIndex(pub u32);
+
+/// One shard of one pool. As text, `{pool}/{shard}`, it names the shard's Durable Object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ShardId {
+    /// The pool.
+    pub pool: PoolName,
+    /// Which of its shards.
+    pub index: ShardIndex,
+}
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pool, self.index.0)
+    }
+}
+
+impl FromStr for ShardId {
+    type Err = ShardIdError;
+
+    fn from_str(name: &str) -> Result<Self, ShardIdError> {
+        let (pool, index) = name.rsplit_once('/').ok_or(ShardIdError)?;
+        let pool = PoolName::try_from(pool.to_owned()).map_err(|_| ShardIdError)?;
+        let index = index.parse().map_err(|_| ShardIdError)?;
+        let id = Self { pool, index: ShardIndex(index) };
+        // One object per shard: `python/00` must not be a second `python/0`.
+        if id.to_string() == name { Ok(id) } else { Err(ShardIdError) }
+    }
+}
+
+/// A text that does not name a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a WarmPool object is named `{{pool}}/{{shard}}`, for example `python/0`")]
+pub struct ShardIdError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_name_is_pinned_and_has_one_spelling() {
+        let id: ShardId = "python/3".parse().unwrap();
+        assert_eq!(id.to_string(), "python/3");
+        for bad in ["python", "python/", "/3", "python/03", "python/+3", "python/-1", "py thon/3", "a/b/3"] {
+            assert_eq!(bad.parse::<ShardId>(), Err(ShardIdError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_container_has_one_spelling() {
+        let id = ContainerId::from_random(7);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_string().to_uppercase().parse::<ContainerId>(), Err(ContainerIdError));
+        assert_eq!(id.to_string().replace('-', "").parse::<ContainerId>(), Err(ContainerIdError));
+    }
+
+    #[test]
+    fn a_session_id_has_limits() {
+        let parse = |text: &str| SessionId::try_from(text.to_owned());
+        assert!(parse("alice").is_ok());
+        assert!(parse(&"x".repeat(256)).is_ok());
+        assert_eq!(parse(""), Err(SessionIdError::Empty));
+        assert_eq!(parse(&"x".repeat(257)), Err(SessionIdError::TooLong(257)));
+        assert_eq!(parse("a\nb"), Err(SessionIdError::ControlCharacter));
+    }
+}

@@ -1,0 +1,17 @@
+//! The state machines, without I/O.
+//!
+//! Everything here is a deterministic function of its arguments: no clock, no randomness, no JavaScript, no `async`. Time
+//! comes in as `now`, randomness through [`shard::Entropy`], and what is to be done goes out as values. Each machine has one
+//! entry, `step(now, input, &mut effects)`, which the Durable Objects and the simulator call alike.
+
+pub mod agent;
+pub mod coordinator;
+pub mod failure;
+pub mod id;
+pub mod outcome;
+pub mod plan;
+pub mod route;
+pub mod shard;
+pub mod share;
+pub mod stats;
+pub mod timers;

@@ -1,0 +1,68 @@
+//! What a shard works by: its pool's configuration, its version, and its share.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ShardId, ShardIndex};
+use super::share;
+use crate::config::resolved::Pool;
+
+/// Orders configurations: by the coordinator's version, then by when the deploy that brought it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlanVersion {
+    /// Counted up by the coordinator with every change; 0 before it has spoken.
+    pub version: u64,
+    /// When the bundled configuration was made, in ms since 1970.
+    pub stamp: u64,
+}
+
+/// What a shard works by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version.
+    pub version: PlanVersion,
+    /// The pool's configuration. Its `shards` is the count in force.
+    pub pool: Pool,
+    /// Whether the pool is in the configuration; one that was taken out keeps its ids until their containers end.
+    pub active: bool,
+    /// This shard's part of the pool's totals.
+    pub share: Share,
+}
+
+/// A shard's part of the pool's totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Containers to keep warm.
+    pub warm_target: u32,
+    /// The most containers in any state; none means no limit but the platform's.
+    pub max_instances: Option<u32>,
+}
+
+impl Plan {
+    /// The plan of a shard that splits the totals evenly with its siblings, which takes no coordination.
+    pub fn fixed(version: PlanVersion, pool: Pool, index: ShardIndex) -> Self {
+        let share = Share::even(&pool, index);
+        Self { version, pool, active: true, share }
+    }
+
+    /// The plan of a shard whose pool is gone from the configuration.
+    pub fn retired(mut self, version: PlanVersion) -> Self {
+        self.version = version;
+        self.active = false;
+        self
+    }
+
+    /// Whether the shard is one of those in force.
+    pub fn includes(&self, shard: &ShardId) -> bool {
+        shard.index.0 < self.pool.shards.get()
+    }
+}
+
+impl Share {
+    /// An even part of the pool's totals; a shard beyond the count in force has none.
+    pub fn even(pool: &Pool, index: ShardIndex) -> Self {
+        Self {
+            warm_target: share::even(pool.warm_target, pool.shards, index),
+            max_instances: pool.max_instances.map(|max| share::even(max, pool.shards, index)),
+        }
+    }
+}

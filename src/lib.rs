@@ -1,0 +1,28 @@
+//! Sharded, config-driven warm pools for Cloudflare Containers, on Durable Objects.
+//!
+//! Containers are started before they are needed and handed out with a sticky 1:1 mapping `id -> container`.
+//!
+//! # Promises
+//!
+//! | name | promise |
+//! |---|---|
+//! | exclusive | a container serves at most one id in its whole life; once used it never becomes warm again |
+//! | sticky | while its container lives, an id gets that container: across restarts, deploys and config changes |
+//! | single | an id never has two live containers: concurrent first calls share one start, a replaced container is fenced and destroyed |
+//! | accounted | a container is written down before it is started and stays on the books until it is confirmed gone |
+//! | bounded | starting, warm, assigned and draining containers together never exceed `max_instances` |
+//! | converging | once faults stop, every pool is at its target within a few refresh intervals |
+//! | unwedgeable | nothing learned (a ceiling, a backoff, a breaker) blocks for ever |
+//! | coordinator-free hot path | a container is had while the coordinator is unreachable |
+//! | all-or-nothing config | a bad config is refused whole, with every error; the old one keeps serving |
+//! | unknown is not dead | an RPC error proves nothing about a container |
+//!
+//! # Who may import whom
+//!
+//! `config`, `core` and `wire` are pure: no Workers API, no JavaScript, no clock, no randomness, no `async`. `core` sees only
+//! `config::resolved` and itself; `wire` sees those two; `store` turns rows into state and back and is the only user of SQL;
+//! `edge` sees everything, and only this file sees `edge`. `tests/imports.rs` enforces it.
+
+pub mod config;
+pub mod core;
+pub mod wire;

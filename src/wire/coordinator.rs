@@ -1,0 +1,93 @@
+//! To the coordinator, from shards, gateways and the admin API.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::resolved::Config;
+use crate::core::id::ShardId;
+use crate::core::plan::{Plan, PlanVersion};
+
+/// `report`: what a shard says of itself once per refresh.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardReport {
+    /// Who reports.
+    pub shard: ShardId,
+    /// The plan it works by; none when it has none yet.
+    #[serde(default)]
+    pub plan: Option<PlanVersion>,
+}
+
+/// The answer to a [`ShardReport`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ReportReply {
+    /// The shard's plan is the one in force.
+    Current,
+    /// Work by this one from now on.
+    Changed(Box<Plan>),
+    /// The pool is in no configuration and never was.
+    UnknownPool,
+}
+
+/// `plan`: a gateway asks whether the configuration it routes by is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanQuestion {
+    /// The version it routes by.
+    pub known: PlanVersion,
+}
+
+/// Where the configuration in force came from, highest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigSource {
+    /// `PUT /_warm/v1/config`.
+    Admin,
+    /// The `POOLS_CONFIG` variable.
+    Var,
+    /// The file the Worker was built with.
+    Bundled,
+}
+
+/// A configuration with its version: the answer of `plan` (when it differs from the known one), `getConfig`,
+/// `putConfig` and `deleteConfig`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigView {
+    /// The version.
+    pub version: PlanVersion,
+    /// Where it came from.
+    pub source: ConfigSource,
+    /// The configuration. Each pool's `shards` is the count in force.
+    pub config: Config,
+}
+
+/// The answer of `plan`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PlanReply {
+    /// The known version is in force.
+    Current,
+    /// This one is.
+    Changed(Box<ConfigView>),
+}
+
+/// One thing wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigProblem {
+    /// Where, for example `pools.python.warm_target`.
+    pub path: String,
+    /// What, and what is allowed instead.
+    pub message: String,
+}
+
+/// The answer of `putConfig`, whose argument is a resolved [`Config`] that the gateway has checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PutReply {
+    /// It is in force.
+    Applied(Box<ConfigView>),
+    /// It is refused whole; the one before stays.
+    Refused(Vec<ConfigProblem>),
+}

@@ -1,0 +1,267 @@
+#!/usr/bin/env node
+// Serves the Worker of a wrangler configuration on local workerd, with storage that persists, and with containers that
+// are either real (a Docker engine) or emulated inside the container's Durable Object.
+//
+// For people: `cargo xtask dev`. For programs: `--json` prints one line of JSON when ready, and the end of standard
+// input ends the server; see client.mjs.
+//
+// A container belongs to the storage that knows of it. A server that is killed leaves its containers running, and the
+// next one on the same state directory finds them. A server that is asked to end removes them (`--on-exit keep` does
+// not). At start, containers of this directory whose Durable Object has no storage are orphans, and are removed.
+
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Miniflare } from "miniflare";
+import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
+import { bundle } from "./bundle.mjs";
+import { buildImage, findEngine, listContainers, removeContainers } from "./docker.mjs";
+import * as state from "./state.mjs";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const HELP = `node serve.mjs [options]
+  --config FILE       wrangler configuration (default: the repository's wrangler.jsonc)
+  --port N            default 8787; 0 takes a free one
+  --containers MODE   auto (default), docker or emulated
+  --state DIR         default .wrangler/dev
+  --fresh             empty the storage first
+  --on-exit WHAT      remove (default) or keep the containers when asked to end
+  --var NAME=VALUE    a variable for the Worker; NAME alone takes one away; may be repeated
+  --image CLASS=NAME  run this image for a container class and do not build its own; may be repeated
+  --egress-image NAME the sidecar's image (default: the stand-in in xtask/egress)
+  --json              for programs: one line of JSON when ready; end of standard input ends the server`;
+const SHUTDOWN_TIMEOUT_MS = 10_000;
+
+class UsageError extends Error {}
+
+function readArguments() {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      options: {
+        config: { type: "string", default: path.join(ROOT, "wrangler.jsonc") },
+        port: { type: "string", default: "8787" },
+        containers: { type: "string", default: "auto" },
+        state: { type: "string", default: path.join(ROOT, ".wrangler/dev") },
+        fresh: { type: "boolean", default: false },
+        "on-exit": { type: "string", default: "remove" },
+        var: { type: "string", multiple: true, default: [] },
+        image: { type: "string", multiple: true, default: [] },
+        "egress-image": { type: "string" },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    }));
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError(`--port ${values.port}: not a port`);
+  oneOf("--containers", values.containers, ["auto", "docker", "emulated"]);
+  oneOf("--on-exit", values["on-exit"], ["remove", "keep"]);
+  const images = new Map();
+  for (const image of values.image) {
+    const at = image.indexOf("=");
+    if (at < 1) throw new UsageError(`--image ${image}: it must be CLASS=NAME`);
+    images.set(image.slice(0, at), image.slice(at + 1));
+  }
+  return { ...values, port, images };
+}
+
+function oneOf(option, value, allowed) {
+  if (!allowed.includes(value)) throw new UsageError(`${option} ${value}: it may be ${allowed.join(", ")}`);
+}
+
+/** The engine to use, or null for emulated containers. */
+async function chooseEngine(mode) {
+  if (mode === "emulated") return { engine: null, reason: "as asked" };
+  const found = await findEngine();
+  if ("engine" in found) return { engine: found.engine };
+  if (mode === "docker") throw new Error(`--containers docker: ${found.reason}`);
+  return { engine: null, reason: found.reason };
+}
+
+/** The Worker's variables: the configuration's, then the environment's, then the command line's. */
+function variables(configured, emulated, given) {
+  const bindings = { ...configured, ADMIN_TOKEN: process.env.ADMIN_TOKEN ?? configured.ADMIN_TOKEN ?? "dev" };
+  if (process.env.POOLS_CONFIG !== undefined) bindings.POOLS_CONFIG = process.env.POOLS_CONFIG;
+  delete bindings.WARM_POOL_CONTAINERS;
+  if (emulated) bindings.WARM_POOL_CONTAINERS = "emulated";
+  for (const variable of given) {
+    const at = variable.indexOf("=");
+    if (at < 0) delete bindings[variable];
+    else bindings[variable.slice(0, at)] = variable.slice(at + 1);
+  }
+  return bindings;
+}
+
+/** Builds what has to be built and returns the image of each container class. */
+async function prepareImages(config, given, progress) {
+  const images = new Map(given);
+  for (const container of config.containers ?? []) {
+    if (images.has(container.class_name)) continue;
+    if (!/dockerfile/i.test(path.basename(container.image))) {
+      images.set(container.class_name, container.image);
+      continue;
+    }
+    const tag = `cf-warm-pools-local/${container.class_name.toLowerCase()}:latest`;
+    progress(`image of ${container.class_name}`);
+    await buildImage({
+      tag,
+      dockerfile: container.image,
+      context: container.image_build_context ?? path.dirname(container.image),
+    });
+    images.set(container.class_name, tag);
+  }
+  return images;
+}
+
+async function prepareEgress(given) {
+  if (given !== undefined) return given;
+  const context = path.join(ROOT, "xtask/egress");
+  const tag = "cf-warm-pools-local/egress:latest";
+  await buildImage({ tag, dockerfile: path.join(context, "Dockerfile"), context });
+  return tag;
+}
+
+async function removeOrphans(worker, objects) {
+  const orphans = [];
+  const stored = new Map();
+  for (const { name, className, objectId } of await listContainers(worker)) {
+    if (!stored.has(className)) stored.set(className, await state.storedObjects(objects, `${worker}-${className}`));
+    if (!stored.get(className).has(objectId)) orphans.push(name);
+  }
+  await removeContainers(orphans);
+  return orphans.length;
+}
+
+/** The process id of the runtime that miniflare started. */
+function runtimePid() {
+  // Miniflare does not tell; its child is the only one that still runs.
+  const children = process._getActiveHandles().filter((handle) => handle.constructor.name === "ChildProcess");
+  return children.find((child) => String(child.spawnfile).includes("workerd"))?.pid;
+}
+
+async function main() {
+  const options = readArguments();
+  if (options.help) {
+    console.log(HELP);
+    return;
+  }
+  const progress = (text) => console.error(`  ${text}`);
+  const { engine, reason } = await chooseEngine(options.containers);
+  const config = unstable_readConfig({ config: options.config }, { hideWarnings: true });
+  if (!config.main) throw new Error(`${options.config} names no \`main\``);
+  const { workerOptions, define } = unstable_getMiniflareWorkerOptions(options.config, undefined, {
+    overrides: { enableContainers: false },
+  });
+
+  const storage = await state.open(options.state, options.fresh);
+  const worker = `${config.name}-${storage.instance}`;
+  const modules = await bundle(config.main, define);
+  const durableObjects = workerOptions.durableObjects ?? {};
+  let containerEngine;
+  if (engine) {
+    const images = await prepareImages(config, options.images, progress);
+    for (const binding of Object.values(durableObjects)) {
+      const imageName = images.get(binding.className);
+      if (imageName !== undefined) binding.container = { imageName };
+    }
+    containerEngine = {
+      localDocker: {
+        socketPath: engine.socket,
+        containerEgressInterceptorImage: await prepareEgress(options["egress-image"]),
+      },
+    };
+    const removed = await removeOrphans(worker, storage.objects);
+    if (removed > 0) progress(`removed ${removed} containers that no storage knows of`);
+  }
+
+  const { modulesRules: _, ...bindings } = workerOptions;
+  const miniflare = new Miniflare({
+    ...bindings,
+    name: worker,
+    modules,
+    durableObjects,
+    containerEngine,
+    bindings: variables(workerOptions.bindings, engine === null, options.var),
+    host: "127.0.0.1",
+    port: options.port,
+    durableObjectsPersist: storage.objects,
+    kvPersist: storage.kv,
+    // Nothing here asks the internet for anything.
+    cf: false,
+    telemetry: { enabled: false },
+    handleRuntimeStdio: (out, err) => {
+      out.pipe(options.json ? process.stderr : process.stdout, { end: false });
+      err.pipe(process.stderr, { end: false });
+    },
+  });
+
+  let ending = false;
+  const end = async (code) => {
+    if (ending) return;
+    ending = true;
+    const pid = runtimePid();
+    const timer = setTimeout(() => {
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
+    }, SHUTDOWN_TIMEOUT_MS);
+    try {
+      await miniflare.dispose();
+      if (engine && options["on-exit"] === "remove") {
+        await removeContainers((await listContainers(worker)).map(({ name }) => name));
+      }
+      await storage.release();
+    } catch (error) {
+      console.error(`error: ${error.message}`);
+      code = 1;
+    }
+    clearTimeout(timer);
+    process.exit(code);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => void end(0));
+  if (options.json) {
+    process.stdin.on("end", () => void end(0)).on("error", () => void end(0)).resume();
+  }
+
+  let url;
+  try {
+    url = (await miniflare.ready).origin;
+  } catch (error) {
+    console.error(`error: workerd cannot serve the Worker: ${error.message}`);
+    return end(1);
+  }
+  await storage.recordRuntime(runtimePid());
+  const ready = {
+    url,
+    pid: process.pid,
+    runtimePid: runtimePid(),
+    containers: engine ? "docker" : "emulated",
+    engine: engine?.version ?? null,
+    worker,
+    state: storage.root,
+  };
+  if (options.json) console.log(JSON.stringify(ready));
+  else banner(ready, reason);
+}
+
+function banner({ url, containers, engine, state: directory }, reason) {
+  const what =
+    containers === "docker"
+      ? `real containers, Docker ${engine} (\`docker ps\` shows them)`
+      : `EMULATED CONTAINERS: no process runs behind them (${reason})`;
+  console.log(`
+  cf-warm-pools on ${url}
+  ${what}
+  storage in ${path.relative(process.cwd(), directory) || "."}; Ctrl-C ends everything
+
+  curl -i -H 'x-session-id: alice' ${url}/counter/
+  curl -H 'Authorization: Bearer ${process.env.ADMIN_TOKEN ? "$ADMIN_TOKEN" : "dev"}' ${url}/_warm/v1/pools
+`);
+}
+
+main().catch((error) => {
+  console.error(`error: ${error.message}`);
+  if (error instanceof UsageError) console.error(HELP);
+  process.exit(error instanceof UsageError ? 2 : 1);
+});

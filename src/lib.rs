@@ -25,4 +25,5 @@
 
 pub mod config;
 pub mod core;
+pub mod embedded;
 pub mod wire;

@@ -1,14 +1,18 @@
 //! The configuration as the rest of the crate uses it.
 //!
-//! A value of these types is valid: names are well formed, durations and counts are within their limits, every
-//! route names a pool that exists. The only way in from the outside is [`super::parse`], which reports every
-//! error at once; [`Config`] also serialises, so that one Durable Object can hand it to another, and
-//! deserialising checks the same limits again.
+//! A value of these types is valid: names are well formed, durations and counts are within [their limits](super::limits),
+//! every route names a pool that exists. The way in from the outside is [`super::parse_value`], which reports every
+//! error at once. [`Config`], [`Pool`] and [`Start`] also serialise, as the document they would be read from, so that
+//! one Durable Object can hand them to another; deserialising checks the same limits and rules again, and ignores keys
+//! that it does not know, for the other side may be newer.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Serialize};
+
+use super::cover::Pattern;
 
 /// A duration in whole milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,6 +23,28 @@ impl Millis {
     /// `secs` seconds.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs * 1000)
+    }
+
+    /// This pause after it was doubled `times`, at most `max`.
+    pub fn doubled(self, times: u32, max: Self) -> Self {
+        Self(self.0.saturating_mul(1 << times.min(32)).min(max.0))
+    }
+}
+
+impl Add for Millis {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Millis {
+    type Output = Self;
+
+    /// 0 when `other` is longer: a clock that went back is no reason to wait for ever.
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 }
 
@@ -141,8 +167,7 @@ impl From<ShardCount> for u32 {
 pub struct ShardCountError(u32);
 
 /// Every pool and every route.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The pools by name.
     pub pools: BTreeMap<PoolName, Pool>,
@@ -151,7 +176,7 @@ pub struct Config {
 }
 
 /// One pool. Durations are wall-clock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     /// The Durable Object binding of the container class.
     pub container: BindingName,
@@ -182,7 +207,7 @@ pub struct Pool {
 }
 
 /// How a container of the pool is started, and when it counts as ready.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
     /// Ports that must answer before the container is ready; requests go to the first. Never empty after parsing.
     pub ports: Vec<u16>,
@@ -201,7 +226,7 @@ pub struct Start {
 }
 
 /// The readiness probe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// Path that must answer below 500; none means that any HTTP answer of the port will do.
     pub path: Option<String>,
@@ -210,7 +235,7 @@ pub struct Ready {
 }
 
 /// A request sent once to a container that has become ready.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// HTTP method, upper case.
     pub method: String,
@@ -223,7 +248,7 @@ pub struct Setup {
 }
 
 /// Which requests go to which pool, and where their id is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The pool; it exists.
     pub pool: PoolName,
@@ -239,9 +264,15 @@ pub struct Route {
     pub default_id: Option<String>,
 }
 
+impl Route {
+    /// Whether the route matches a request for `host` (any case, without port) and `path` (as sent, without the query).
+    pub fn matches(&self, host: &str, path: &str) -> bool {
+        Pattern { host: self.host.as_deref(), path: self.path.as_deref() }.matches(host, path)
+    }
+}
+
 /// Where a request carries its id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdSource {
     /// A request header, lower case.
     Header(String),

@@ -24,6 +24,9 @@ pub struct Plan {
     pub pool: Pool,
     /// Whether the pool is in the configuration; one that was taken out keeps its ids until their containers end.
     pub active: bool,
+    /// Whether it came from the admin API: what a deploy bundles does not replace it.
+    #[serde(default)]
+    pub pinned: bool,
     /// This shard's part of the pool's totals.
     pub share: Share,
 }
@@ -41,13 +44,27 @@ impl Plan {
     /// The plan of a shard that splits the totals evenly with its siblings, which takes no coordination.
     pub fn fixed(version: PlanVersion, pool: Pool, index: ShardIndex) -> Self {
         let share = Share::even(&pool, index);
-        Self { version, pool, active: true, share }
+        Self { version, pool, active: true, pinned: false, share }
+    }
+
+    /// The plan after a deploy that bundles `bundled`, made at `stamp`, while the coordinator has not spoken: the shard
+    /// count in force stays, because only the coordinator may move ids. None when `self` stays in force.
+    pub fn deployed(&self, bundled: Option<&Pool>, stamp: u64, index: ShardIndex) -> Option<Self> {
+        if self.pinned || stamp <= self.version.stamp {
+            return None;
+        }
+        let version = PlanVersion { version: self.version.version, stamp };
+        Some(match bundled {
+            Some(pool) => Self::fixed(version, Pool { shards: self.pool.shards, ..pool.clone() }, index),
+            None => self.clone().retired(version),
+        })
     }
 
     /// The plan of a shard whose pool is gone from the configuration.
     pub fn retired(mut self, version: PlanVersion) -> Self {
         self.version = version;
         self.active = false;
+        self.share.warm_target = 0;
         self
     }
 

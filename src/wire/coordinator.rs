@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::resolved::Config;
+pub use crate::core::coordinator::ConfigSource;
 use crate::core::id::ShardId;
 use crate::core::plan::{Plan, PlanVersion};
 
@@ -35,18 +36,6 @@ pub enum ReportReply {
 pub struct PlanQuestion {
     /// The version it routes by.
     pub known: PlanVersion,
-}
-
-/// Where the configuration in force came from, highest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConfigSource {
-    /// `PUT /_warm/v1/config`.
-    Admin,
-    /// The `POOLS_CONFIG` variable.
-    Var,
-    /// The file the Worker was built with.
-    Bundled,
 }
 
 /// A configuration with its version: the answer of `plan` (when it differs from the known one), `getConfig`,

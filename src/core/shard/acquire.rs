@@ -1,0 +1,208 @@
+//! Giving containers to ids.
+
+use super::message::{Action, Effects, Event, WaiterId, Write};
+use super::queue::{Left, Why};
+use super::slot::State;
+use super::{EPOCH_BLOCK, EPOCH_RESERVE, Shard};
+use crate::config::resolved::Millis;
+use crate::core::id::{ContainerId, Epoch, SessionId};
+use crate::core::outcome::{Assignment, Outcome, Reason, Refusal, RefusalCode};
+use crate::core::route::shard_of;
+
+/// The most callers that wait in one shard at once; more are refused rather than held in memory.
+pub(super) const MAX_CALLERS: usize = 10_000;
+
+impl Shard {
+    /// The container that the id has, if it has one: what a sticky call is answered with, without a step.
+    pub fn sticky(&mut self, id: &SessionId) -> Option<Assignment> {
+        let assignment = self.lookup(id)?;
+        self.counters.acquired(Outcome::Sticky, None);
+        Some(assignment)
+    }
+
+    /// The container that the id has, if it has one. Gives it none.
+    pub fn lookup(&self, id: &SessionId) -> Option<Assignment> {
+        let container = *self.by_id.get(id)?;
+        let slot = self.slots.get(&container)?;
+        let State::Assigned { epoch, .. } = slot.row.state else { return None };
+        Some(self.assignment(container, epoch, slot.is_fenced(), Outcome::Sticky, None))
+    }
+
+    pub(super) fn acquire(
+        &mut self,
+        now: Millis,
+        waiter: WaiterId,
+        id: SessionId,
+        shards: Option<u32>,
+        suspect: Option<ContainerId>,
+        fx: &mut Effects<'_>,
+    ) {
+        if let Some(assignment) = self.sticky(&id) {
+            if suspect == Some(assignment.container) {
+                self.check_soon(now, assignment.container);
+            }
+            fx.actions.push(Action::Reply(waiter, Ok(assignment)));
+            return;
+        }
+        let acquire_timeout = match self.admit(&id, shards) {
+            Ok(timeout) => timeout,
+            Err(refusal) => return self.refuse(waiter, refusal, fx),
+        };
+        let deadline = now + acquire_timeout;
+        if self.queue.join(&id, waiter, deadline) {
+            return;
+        }
+        let why = Why { cold: None, replaced: self.take_loss(&id) };
+        let held = self.blocked_by.contains_key(&id);
+        self.queue.push(id, waiter, deadline, why, held);
+    }
+
+    /// Whether the id may wait here, and how long.
+    fn admit(&self, id: &SessionId, shards: Option<u32>) -> Result<Millis, Refusal> {
+        let Some(plan) = self.plan.as_ref().filter(|plan| plan.active) else {
+            return Err(refusal(
+                RefusalCode::UnknownPool,
+                format!("pool {:?} is in no configuration; add it to pools.toml and deploy", self.me.pool.as_str()),
+            ));
+        };
+        let in_force = plan.pool.shards;
+        let owner = shard_of(&self.me.pool, id, in_force);
+        if shards.is_some_and(|shards| shards != in_force.get()) || owner != self.me.index {
+            let message = format!("of the {} shards in force, {} owns this id", in_force.get(), owner.0);
+            return Err(Refusal { shards: Some(in_force.get()), ..refusal(RefusalCode::WrongShard, message) });
+        }
+        if self.queue.callers() >= MAX_CALLERS {
+            let message = format!("{MAX_CALLERS} callers already wait for this shard");
+            return Err(self.retry_later(RefusalCode::Overloaded, message));
+        }
+        Ok(plan.pool.acquire_timeout)
+    }
+
+    /// Gives warm containers to those that wait, as far as they go.
+    pub(super) fn serve(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        while let Some(&(_, _, container)) = self.warm.first() {
+            let Some(left) = self.queue.pop() else { break };
+            self.assign(now, container, left, fx);
+        }
+        self.queue.mark_cold(self.cold_reason(now));
+    }
+
+    fn assign(&mut self, now: Millis, container: ContainerId, left: Left, fx: &mut Effects<'_>) {
+        let epoch = self.take_epoch(fx);
+        self.unindex(container);
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        slot.row.state = State::Assigned { id: left.id.clone(), epoch, since: now };
+        let fenced = slot.is_fenced();
+        self.dirty.insert(container);
+        self.by_id.insert(left.id, container);
+        let outcome = if left.why.cold.is_some() { Outcome::Cold } else { Outcome::Warm };
+        let assignment = self.assignment(container, epoch, fenced, outcome, left.why.replaced.or(left.why.cold));
+        for waiter in left.callers {
+            self.counters.acquired(outcome, assignment.reason);
+            fx.actions.push(Action::Reply(waiter, Ok(assignment.clone())));
+        }
+        fx.events.push(Event::Assigned(container, assignment));
+    }
+
+    fn assignment(
+        &self,
+        container: ContainerId,
+        epoch: Epoch,
+        fenced: bool,
+        outcome: Outcome,
+        reason: Option<Reason>,
+    ) -> Assignment {
+        Assignment { container, epoch, fenced, outcome, reason, shard: self.me.index }
+    }
+
+    /// Why none is warm now.
+    fn cold_reason(&self, now: Millis) -> Reason {
+        let target = self.plan.as_ref().map_or(0, |plan| plan.share.warm_target);
+        if self.gate.failures > 0 {
+            Reason::StartsFailing
+        } else if self.room(now) == 0 {
+            Reason::AtCapacity
+        } else if target == 0 {
+            Reason::NoWarmTarget
+        } else if !self.filled {
+            Reason::Filling
+        } else {
+            Reason::Exhausted
+        }
+    }
+
+    /// Refuses the callers whose time is up.
+    pub(super) fn refuse_late(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        while let Some((waiter, held)) = self.queue.pop_late(now) {
+            let refusal = if held {
+                self.retry_later(
+                    RefusalCode::Timeout,
+                    "the id's former container could not be reached, and may serve it until its lease runs out",
+                )
+            } else if self.gate.failures > 0 {
+                self.start_failed(now)
+            } else if self.room(now) == 0 && self.starting.is_empty() {
+                self.retry_later(RefusalCode::AtCapacity, "every container that the pool may have is in use")
+            } else {
+                self.retry_later(RefusalCode::Timeout, "no container was ready in time")
+            };
+            self.refuse(waiter, refusal, fx);
+        }
+    }
+
+    /// Refuses all that wait when the breaker is open and nothing is under way that could serve them.
+    pub(super) fn refuse_hopeless(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        if !self.gate.is_open_breaker() || !self.starting.is_empty() || now >= self.gate.retry_at {
+            return;
+        }
+        while let Some(left) = self.queue.pop() {
+            for waiter in left.callers {
+                let refusal = self.start_failed(now);
+                self.refuse(waiter, refusal, fx);
+            }
+        }
+    }
+
+    fn refuse(&mut self, waiter: WaiterId, refusal: Refusal, fx: &mut Effects<'_>) {
+        self.counters.refused(refusal.code);
+        fx.actions.push(Action::Reply(waiter, Err(refusal)));
+    }
+
+    fn start_failed(&self, now: Millis) -> Refusal {
+        let message = match &self.gate.last_failure {
+            Some(failure) => format!("containers of this pool do not start: {}", failure.message),
+            None => "containers of this pool do not start".to_owned(),
+        };
+        let wait = self.gate.retry_at.0.saturating_sub(now.0).max(1_000);
+        Refusal { retry_after_millis: Some(wait), ..refusal(RefusalCode::StartFailed, message) }
+    }
+
+    fn retry_later(&self, code: RefusalCode, message: impl Into<String>) -> Refusal {
+        let wait = self.plan.as_ref().map_or(1_000, |plan| plan.pool.refresh_interval.0.max(1_000));
+        Refusal { retry_after_millis: Some(wait), ..refusal(code, message) }
+    }
+
+    /// The next epoch. It is below the durable ceiling before anybody sees it.
+    fn take_epoch(&mut self, fx: &mut Effects<'_>) -> Epoch {
+        self.reserve_epochs(1, fx);
+        let epoch = self.next_epoch;
+        self.next_epoch = Epoch(epoch.0 + 1);
+        epoch
+    }
+
+    /// Called at a start, which writes anyway, so that an assignment finds its epoch reserved.
+    pub(super) fn fill_epoch_reserve(&mut self, fx: &mut Effects<'_>) {
+        self.reserve_epochs(EPOCH_RESERVE, fx);
+    }
+
+    fn reserve_epochs(&mut self, count: u64, fx: &mut Effects<'_>) {
+        if self.next_epoch.0 + count > self.epoch_ceiling.0 {
+            self.epoch_ceiling = Epoch(self.next_epoch.0 + EPOCH_BLOCK);
+            fx.writes.push(Write::PutEpochCeiling(self.epoch_ceiling.0));
+        }
+    }
+}
+
+fn refusal(code: RefusalCode, message: impl Into<String>) -> Refusal {
+    Refusal { code, message: message.into(), retry_after_millis: None, shards: None }
+}

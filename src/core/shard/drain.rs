@@ -1,0 +1,239 @@
+//! The way out: SIGTERM, a deadline, destruction as often as it takes, and only then off the books.
+//!
+//! While a draining container might still serve its id, the id's next container waits: `blocks` names the id until
+//! the container has taken the stop (which revokes its lease), is gone, or has run out of any lease it could hold.
+
+use super::message::{Call, DrainCause, Effects, Event};
+use super::slot::{DrainPhase, Pending, Slot, State};
+use super::{LEASE_MARGIN, LOST_REMEMBERED, Shard, Timer};
+use crate::config::resolved::Millis;
+use crate::core::failure::{FailureClass, StartFailure};
+use crate::core::id::{ContainerId, SessionId};
+use crate::core::outcome::Reason;
+
+/// How long until a stop that did not arrive is tried again, and how often a class is asked whether it has stopped.
+const STOP_POLL: Millis = Millis(1_000);
+/// The first pause between attempts to destroy; each further one doubles it.
+const DESTROY_BACKOFF: Millis = Millis(1_000);
+/// The longest such pause.
+const MAX_DESTROY_BACKOFF: Millis = Millis::from_secs(60);
+
+impl Shard {
+    pub(super) fn release(&mut self, now: Millis, id: &SessionId, fx: &mut Effects<'_>) {
+        if let Some(&container) = self.by_id.get(id) {
+            self.drain(now, container, DrainCause::Released, fx);
+        }
+    }
+
+    /// A container has stopped: its word, or proof.
+    pub(super) fn stopped(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get(&container) else { return };
+        match slot.row.state {
+            State::Starting => {
+                let failure = StartFailure::new(FailureClass::Exited, "the container stopped while it was starting");
+                self.start_failed_for_good(now, container, failure, fx);
+            }
+            State::Warm { .. } | State::Assigned { .. } => self.drain(now, container, DrainCause::Stopped, fx),
+            State::Draining { phase: DrainPhase::Stopping { .. }, .. } => {
+                self.unblock(container);
+                self.destroy(container, fx);
+            }
+            State::Draining { phase: DrainPhase::Destroying, .. } => {}
+        }
+    }
+
+    /// Puts a container that is not draining yet on its way out.
+    pub(super) fn drain(&mut self, now: Millis, container: ContainerId, cause: DrainCause, fx: &mut Effects<'_>) {
+        let id = self.unindex(container);
+        let drain_timeout = self.drain_timeout(container);
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let gently = match cause {
+            DrainCause::Released | DrainCause::Surplus | DrainCause::Outdated | DrainCause::Shutdown => true,
+            // It does not run, never ran right, or cannot be talked to.
+            DrainCause::Stopped | DrainCause::StartFailed | DrainCause::Unreachable => false,
+        };
+        let phase = if gently { DrainPhase::Stopping { deadline: now + drain_timeout } } else { DrainPhase::Destroying };
+        let blocks = if gently { id.clone() } else { None };
+        slot.row.state = State::Draining { blocks: blocks.clone(), cause, phase };
+        slot.failures = 0;
+        slot.negatives = 0;
+        self.dirty.insert(container);
+        fx.events.push(Event::Draining(container, cause));
+        if let Some(id) = blocks {
+            self.blocked_by.insert(id, container);
+            if let Some(end) = self.slots.get(&container).map(|slot| self.fence_end(slot)) {
+                self.timers.set(Timer::Fence(container), end);
+            }
+        } else if let Some(id) = id {
+            self.remember_loss(id, cause);
+        }
+        self.drain_next(now, container, fx);
+    }
+
+    /// Takes a container out of the index of its state, and returns the id it was assigned to.
+    pub(super) fn unindex(&mut self, container: ContainerId) -> Option<SessionId> {
+        self.timers.stop(Timer::Slot(container));
+        let slot = self.slots.get(&container)?;
+        match &slot.row.state {
+            State::Starting => {
+                self.starting.remove(&container);
+                None
+            }
+            State::Warm { since } => {
+                let since = *since;
+                self.warm.remove(&(false, since, container));
+                self.warm.remove(&(true, since, container));
+                None
+            }
+            State::Assigned { id, .. } => {
+                let id = id.clone();
+                self.by_id.remove(&id);
+                Some(id)
+            }
+            State::Draining { .. } => None,
+        }
+    }
+
+    /// The next call of a draining container, at its begin or when its timer rang.
+    pub(super) fn drain_next(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get(&container) else { return };
+        let State::Draining { blocks, phase, .. } = &slot.row.state else { return };
+        match *phase {
+            DrainPhase::Stopping { deadline } if now < deadline => {
+                self.timers.set(Timer::Slot(container), deadline);
+                match slot.pending {
+                    Some(Pending::Stop | Pending::Destroy) => {}
+                    // Once the stop has arrived, nothing is blocked and only its effect is waited for.
+                    Some(Pending::Check | Pending::Start) | None if blocks.is_some() || !slot.stop_arrived => {
+                        self.call(container, Pending::Stop, Call::Stop, fx);
+                    }
+                    Some(Pending::Check | Pending::Start) | None => {
+                        self.call(container, Pending::Check, Call::Check, fx);
+                    }
+                }
+            }
+            DrainPhase::Stopping { .. } => self.destroy(container, fx),
+            DrainPhase::Destroying => {
+                if slot.pending != Some(Pending::Destroy) {
+                    self.call(container, Pending::Destroy, Call::Destroy, fx);
+                }
+            }
+        }
+    }
+
+    fn destroy(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        if let State::Draining { phase, .. } = &mut slot.row.state {
+            *phase = DrainPhase::Destroying;
+            slot.failures = 0;
+            self.dirty.insert(container);
+            self.timers.stop(Timer::Slot(container));
+            self.call(container, Pending::Destroy, Call::Destroy, fx);
+        }
+    }
+
+    pub(super) fn stop_done(&mut self, now: Millis, container: ContainerId, arrived: bool) {
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        if slot.pending != Some(Pending::Stop) {
+            return;
+        }
+        slot.pending = None;
+        let State::Draining { phase: DrainPhase::Stopping { deadline }, .. } = slot.row.state else { return };
+        let poll = !arrived || !slot.is_fenced();
+        // An agent reports its end; a class has to be asked.
+        if arrived {
+            slot.stop_arrived = true;
+            self.unblock(container);
+        }
+        let at = if poll { deadline.min(now + STOP_POLL) } else { deadline };
+        self.timers.set(Timer::Slot(container), at.max(Millis(now.0 + 1)));
+    }
+
+    /// What a check of a draining container found.
+    pub(super) fn drain_checked(&mut self, now: Millis, container: ContainerId, stopped: bool, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get(&container) else { return };
+        let State::Draining { phase: DrainPhase::Stopping { deadline }, .. } = slot.row.state else { return };
+        if stopped {
+            self.destroy(container, fx);
+        } else {
+            self.timers.set(Timer::Slot(container), deadline.min(now + STOP_POLL).max(Millis(now.0 + 1)));
+        }
+    }
+
+    pub(super) fn destroy_done(&mut self, now: Millis, container: ContainerId, gone: bool, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        if slot.pending != Some(Pending::Destroy) {
+            return;
+        }
+        slot.pending = None;
+        if gone {
+            return self.forget(container, fx);
+        }
+        slot.failures = slot.failures.saturating_add(1);
+        let backoff = DESTROY_BACKOFF.doubled(slot.failures - 1, MAX_DESTROY_BACKOFF);
+        let at = Millis(now.0 + backoff.0 / 2 + fx.entropy.jitter(backoff.0 / 2) + 1);
+        self.timers.set(Timer::Slot(container), at);
+    }
+
+    fn forget(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
+        self.unblock(container);
+        self.timers.stop(Timer::Slot(container));
+        let Some(slot) = self.slots.remove(&container) else { return };
+        self.dirty.insert(container);
+        if let Some(users) = self.spec_users.get_mut(&slot.row.spec) {
+            *users = users.saturating_sub(1);
+        }
+        self.forget_unused_spec(slot.row.spec, fx);
+        fx.events.push(Event::Gone(container));
+    }
+
+    /// The container cannot serve its former id any more: the id may have another.
+    pub(super) fn unblock(&mut self, container: ContainerId) {
+        self.timers.stop(Timer::Fence(container));
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        if let State::Draining { blocks, .. } = &mut slot.row.state {
+            if let Some(id) = blocks.take() {
+                self.dirty.insert(container);
+                self.blocked_by.remove(&id);
+                self.queue.let_go(&id);
+            }
+        }
+    }
+
+    /// When a container that cannot be reached has certainly stopped serving its id: when no lease can be left, or,
+    /// for a class that has none, when it is given up.
+    pub(super) fn fence_end(&self, slot: &Slot) -> Millis {
+        if slot.is_fenced() {
+            slot.lease_until + LEASE_MARGIN
+        } else {
+            let timeout = self.plan.as_ref().map_or(Millis::from_secs(60), |plan| plan.pool.unreachable_timeout);
+            slot.last_contact + timeout
+        }
+    }
+
+    fn drain_timeout(&self, container: ContainerId) -> Millis {
+        let spec = self.slots.get(&container).and_then(|slot| self.specs.get(&slot.row.spec));
+        spec.map_or(Millis(0), |spec| spec.drain_timeout)
+    }
+
+    fn remember_loss(&mut self, id: SessionId, cause: DrainCause) {
+        let reason = match cause {
+            DrainCause::Stopped => Reason::ContainerStopped,
+            DrainCause::Unreachable => Reason::ContainerUnreachable,
+            DrainCause::Released
+            | DrainCause::Surplus
+            | DrainCause::Outdated
+            | DrainCause::Shutdown
+            | DrainCause::StartFailed => return,
+        };
+        if self.lost.len() >= LOST_REMEMBERED {
+            self.lost.pop_front();
+        }
+        self.lost.push_back((id, reason));
+    }
+
+    pub(super) fn take_loss(&mut self, id: &SessionId) -> Option<Reason> {
+        let at = self.lost.iter().position(|(lost, _)| lost == id)?;
+        self.lost.remove(at).map(|(_, reason)| reason)
+    }
+}

@@ -1,0 +1,172 @@
+//! Whether containers live: leases, checks, and what their answers prove.
+//!
+//! An error proves nothing. A mapping ends by [`NEGATIVES`] definite negatives in a row, by the container's own word, by its
+//! destruction, or when it could not be reached for so long that no lease can be left (a class without a fence: for
+//! `unreachable_timeout`).
+
+use std::ops::Bound;
+
+use super::message::{Action, Call, DrainCause, Effects, Finding};
+use super::slot::{Pending, State};
+use super::{Shard, Timer};
+use crate::config::resolved::Millis;
+use crate::core::id::{ContainerId, Epoch, SessionId};
+
+/// Definite negatives in a row that end a mapping.
+pub const NEGATIVES: u32 = 2;
+/// Unanswered checks in a row before a container is given up, once its time is up too.
+pub const UNKNOWNS: u32 = 3;
+/// Assigned containers that are checked per refresh; the next refresh goes on after them. Warm ones are all checked.
+pub const CHECKS_PER_REFRESH: usize = 64;
+/// Added to a lease before it is held to have run out: an agent's clock stands still while it computes.
+pub const LEASE_MARGIN: Millis = Millis(1_000);
+
+/// How soon a definite negative is confirmed.
+const CONFIRM_AFTER: Millis = Millis(500);
+/// The first pause after an unanswered check; each further one doubles it.
+const RECHECK_BACKOFF: Millis = Millis(1_000);
+/// The longest such pause.
+const MAX_RECHECK_BACKOFF: Millis = Millis::from_secs(15);
+
+impl Shard {
+    /// An agent asks whether it may serve an id. Granted: for so long from when it asked. Nothing durable changes.
+    pub fn confirm(&mut self, now: Millis, container: ContainerId, id: &SessionId, epoch: Epoch) -> Option<Millis> {
+        let slot = self.slots.get_mut(&container)?;
+        let serves = matches!(&slot.row.state, State::Assigned { id: has, epoch: at, .. } if has == id && *at == epoch);
+        if !serves {
+            return None;
+        }
+        let ttl = self.specs.get(&slot.row.spec)?.lease_ttl;
+        slot.contact(now);
+        slot.lease_until = slot.lease_until.max(now + ttl);
+        Some(ttl)
+    }
+
+    /// Once per refresh interval: checks, surplus, the report.
+    pub(super) fn refresh(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        self.trim_surplus(now, fx);
+        let warm: Vec<ContainerId> = self.warm.iter().map(|&(_, _, container)| container).collect();
+        for container in warm.into_iter().chain(self.next_page()) {
+            self.check(container, fx);
+        }
+        fx.actions.push(Action::Report);
+    }
+
+    /// The assigned containers whose turn it is.
+    fn next_page(&mut self) -> Vec<ContainerId> {
+        let from = self.check_cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let page: Vec<ContainerId> = self
+            .slots
+            .range((from, Bound::Unbounded))
+            .filter(|(_, slot)| matches!(slot.row.state, State::Assigned { .. }))
+            .map(|(&container, _)| container)
+            .take(CHECKS_PER_REFRESH)
+            .collect();
+        self.check_cursor = page.last().copied().filter(|_| page.len() == CHECKS_PER_REFRESH);
+        page
+    }
+
+    /// Has a container checked in the same step, unless that is under way.
+    pub(super) fn check_soon(&mut self, now: Millis, container: ContainerId) {
+        if self.slots.get(&container).is_some_and(|slot| slot.pending.is_none()) {
+            self.timers.set_earlier(Timer::Slot(container), now);
+        }
+    }
+
+    fn check(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
+        if self.slots.get(&container).is_some_and(|slot| slot.pending.is_none()) {
+            self.call(container, Pending::Check, Call::Check, fx);
+        }
+    }
+
+    /// The timer of a container rang.
+    pub(super) fn slot_due(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get(&container) else { return };
+        match slot.row.state {
+            State::Starting => self.start_due(now, container, fx),
+            State::Warm { .. } | State::Assigned { .. } => self.check(container, fx),
+            State::Draining { .. } => self.drain_next(now, container, fx),
+        }
+    }
+
+    pub(super) fn check_done(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        if slot.pending != Some(Pending::Check) {
+            return;
+        }
+        slot.pending = None;
+        match slot.row.state {
+            State::Starting => {}
+            State::Warm { .. } => self.warm_checked(now, container, finding, fx),
+            State::Assigned { .. } => self.assigned_checked(now, container, finding, fx),
+            State::Draining { .. } => self.drain_checked(now, container, finding == Finding::Stopped, fx),
+        }
+    }
+
+    /// Nobody has a warm container yet, so that it is let go on the first doubt.
+    fn warm_checked(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
+        match finding {
+            Finding::Running => {
+                let Some(slot) = self.slots.get_mut(&container) else { return };
+                slot.contact(now);
+                if let Some(binding) = self.binding_of(container).cloned() {
+                    fx.actions.push(Action::Call { container, binding, call: Call::Renew });
+                }
+            }
+            Finding::Stopping | Finding::Stopped => self.drain(now, container, DrainCause::Stopped, fx),
+            Finding::Unknown if self.missed(container) >= UNKNOWNS => {
+                self.drain(now, container, DrainCause::Unreachable, fx);
+            }
+            Finding::Unknown => self.recheck(now, container),
+        }
+    }
+
+    fn assigned_checked(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
+        match finding {
+            Finding::Running | Finding::Stopping => {
+                let Some(slot) = self.slots.get_mut(&container) else { return };
+                slot.contact(now);
+                slot.negatives = 0;
+            }
+            Finding::Stopped => {
+                let Some(slot) = self.slots.get_mut(&container) else { return };
+                slot.contact(now);
+                slot.negatives += 1;
+                if slot.negatives >= NEGATIVES {
+                    self.drain(now, container, DrainCause::Stopped, fx);
+                } else {
+                    self.timers.set(Timer::Slot(container), now + CONFIRM_AFTER);
+                }
+            }
+            Finding::Unknown => {
+                let unanswered = self.missed(container);
+                if unanswered >= UNKNOWNS && self.may_be_given_up(now, container) {
+                    self.drain(now, container, DrainCause::Unreachable, fx);
+                } else {
+                    self.recheck(now, container);
+                }
+            }
+        }
+    }
+
+    /// Whether an assigned container that does not answer can have no lease left, and has been silent for as long as one.
+    fn may_be_given_up(&self, now: Millis, container: ContainerId) -> bool {
+        let Some(slot) = self.slots.get(&container) else { return false };
+        let ttl = self.specs.get(&slot.row.spec).map_or(Millis(0), |spec| spec.lease_ttl);
+        let silent_enough = !slot.is_fenced() || now >= slot.last_contact + ttl;
+        silent_enough && now >= self.fence_end(slot)
+    }
+
+    /// Counts an unanswered check; returns how many there were in a row.
+    fn missed(&mut self, container: ContainerId) -> u32 {
+        let Some(slot) = self.slots.get_mut(&container) else { return 0 };
+        slot.failures = slot.failures.saturating_add(1);
+        slot.failures
+    }
+
+    fn recheck(&mut self, now: Millis, container: ContainerId) {
+        let Some(slot) = self.slots.get(&container) else { return };
+        let pause = RECHECK_BACKOFF.doubled(slot.failures.saturating_sub(1), MAX_RECHECK_BACKOFF);
+        self.timers.set(Timer::Slot(container), now + pause);
+    }
+}

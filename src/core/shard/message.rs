@@ -1,0 +1,220 @@
+//! What goes into a shard and what comes out of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::slot::ContainerRow;
+use crate::config::resolved::{BindingName, Millis, Start};
+use crate::core::failure::StartFailure;
+use crate::core::id::{ContainerId, SessionId};
+use crate::core::outcome::{Assignment, Refusal};
+use crate::core::plan::Plan;
+
+use super::gate::GateRow;
+
+/// Names one caller that waits for an answer; chosen by the adapter, unique while the shard is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaiterId(pub u64);
+
+/// Something that happened. Timers that are due fire with whatever input comes first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing but that time has passed: the alarm rang, or the shard was just loaded.
+    Woken,
+    /// A plan came, from the coordinator or the deployed code. An older one than the shard has is ignored.
+    Configured(Box<Plan>),
+    /// A caller wants the container of an id.
+    Acquire {
+        /// Who gets the answer.
+        waiter: WaiterId,
+        /// The id.
+        id: SessionId,
+        /// The shard count by which the caller chose this shard.
+        shards: Option<u32>,
+        /// A container that the caller could not reach.
+        suspect: Option<ContainerId>,
+    },
+    /// The id is done with its container.
+    Release(SessionId),
+    /// Every container that is not assigned, nor awaited by a caller, is to be replaced.
+    ShutdownPrewarmed,
+    /// A container says (or is proved) to have stopped.
+    Stopped(ContainerId),
+    /// `startAndWaitForPorts` ended.
+    StartDone {
+        /// The container.
+        container: ContainerId,
+        /// Whether it is ready, and if so, what it is.
+        result: Result<ContainerKind, StartFailure>,
+    },
+    /// `stop` ended; false when whether it arrived is not known.
+    StopDone(ContainerId, bool),
+    /// `destroy` ended; false when whether it arrived is not known.
+    DestroyDone(ContainerId, bool),
+    /// `getState` ended.
+    CheckDone(ContainerId, Finding),
+}
+
+/// What kind of object answers for a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerKind {
+    /// The Rust agent: it checks id and epoch itself and reports its own end.
+    Agent,
+    /// A JavaScript class: it knows neither.
+    Class,
+}
+
+/// What a health check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It runs.
+    Running,
+    /// It got a signal to stop.
+    Stopping,
+    /// It does not run: a definite negative.
+    Stopped,
+    /// No answer: proves nothing.
+    Unknown,
+}
+
+/// The world's part in a step: randomness in, consequences out.
+///
+/// The adapter applies [`writes`](Self::writes) in one transaction before it runs any of [`actions`](Self::actions).
+pub struct Effects<'a> {
+    /// Where randomness comes from.
+    pub entropy: &'a mut dyn Entropy,
+    /// Rows to write, at most one per row.
+    pub writes: Vec<Write>,
+    /// What to do next, in order.
+    pub actions: Vec<Action>,
+    /// What happened, for logs.
+    pub events: Vec<Event>,
+}
+
+impl<'a> Effects<'a> {
+    /// No effects yet.
+    pub fn new(entropy: &'a mut dyn Entropy) -> Self {
+        Self { entropy, writes: Vec::new(), actions: Vec::new(), events: Vec::new() }
+    }
+}
+
+/// Randomness, from outside: the machines have none of their own.
+pub trait Entropy {
+    /// 128 bits that no other call, anywhere, has returned.
+    fn unique(&mut self) -> u128;
+    /// A number from 0 to `below`, exclusive; 0 when `below` is 0.
+    fn jitter(&mut self, below: u64) -> u64;
+}
+
+/// A row to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Insert or replace the row of a container.
+    PutContainer(ContainerRow),
+    /// Delete it.
+    DeleteContainer(ContainerId),
+    /// Insert the row of a spec.
+    PutSpec(SpecId, Box<Spec>),
+    /// Delete it: no container uses it any more.
+    DeleteSpec(SpecId),
+    /// Replace the shard's plan.
+    PutPlan(Box<Plan>),
+    /// Raise the epoch below which epochs may be in use.
+    PutEpochCeiling(u64),
+    /// Replace what the shard learned from failing starts.
+    PutGate(GateRow),
+}
+
+/// Something to do once the writes are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Call a container object; the result comes back as the matching `…Done` input.
+    Call {
+        /// The container.
+        container: ContainerId,
+        /// The binding of its class.
+        binding: BindingName,
+        /// What to call.
+        call: Call,
+    },
+    /// Answer a caller. An answer to one that is gone is dropped.
+    Reply(WaiterId, Result<Assignment, Refusal>),
+    /// Tell the coordinator which plan the shard works by, and take a newer one from its answer.
+    Report,
+}
+
+/// A call to a container object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `startAndWaitForPorts`, answered by [`Input::StartDone`].
+    Start(Box<Spec>),
+    /// `stop`, answered by [`Input::StopDone`].
+    Stop,
+    /// `destroy`, answered by [`Input::DestroyDone`].
+    Destroy,
+    /// `getState`, answered by [`Input::CheckDone`].
+    Check,
+    /// `renewActivityTimeout`, not answered: the next check tells.
+    Renew,
+}
+
+/// What a container was started as. A change of any of it makes the warm stock outdated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The binding of its class.
+    pub binding: BindingName,
+    /// How it starts.
+    pub start: Start,
+    /// How long it may be idle.
+    pub sleep_after: Millis,
+    /// How long it serves an id without asking.
+    pub lease_ttl: Millis,
+    /// How long it has after SIGTERM.
+    pub drain_timeout: Millis,
+}
+
+/// Names a [`Spec`]: a hash of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SpecId(pub u64);
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A container's start began.
+    Starting(ContainerId),
+    /// It is ready.
+    Ready(ContainerId),
+    /// It did not become ready.
+    StartFailed(ContainerId, StartFailure),
+    /// It was given to an id.
+    Assigned(ContainerId, Assignment),
+    /// It is on its way out.
+    Draining(ContainerId, DrainCause),
+    /// It is confirmed gone.
+    Gone(ContainerId),
+    /// The platform has no room for more than so many, for now.
+    CeilingLearned(u32),
+    /// A plan is in force.
+    Configured(Box<Plan>),
+}
+
+/// Why a container is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrainCause {
+    /// Its id was released.
+    Released,
+    /// More are warm than the target.
+    Surplus,
+    /// It was started under an older configuration.
+    Outdated,
+    /// `shutdownPrewarmed`.
+    Shutdown,
+    /// It did not become ready.
+    StartFailed,
+    /// It stopped by itself.
+    Stopped,
+    /// It was not reachable for too long.
+    Unreachable,
+}

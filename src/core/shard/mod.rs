@@ -1,0 +1,319 @@
+//! One shard of one pool: which containers it has, which id has which, and what to do next.
+//!
+//! Always true between steps:
+//! - a container is in exactly one state, and a row says which; state is a function of the rows plus what is only
+//!   known while in memory (callers that wait, calls under way), so the shard can be dropped and loaded at any point;
+//! - `by_id` is exactly the assigned containers, one per id, one id per container;
+//! - a container that left `Warm` never returns to it;
+//! - there are never more containers, in whatever state, than the share of `max_instances` (unless that was lowered);
+//! - when anything is due, a timer is set.
+
+mod acquire;
+mod drain;
+mod gate;
+mod health;
+mod message;
+mod queue;
+mod slot;
+mod supply;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::config::resolved::Millis;
+use crate::core::id::{ContainerId, Epoch, SessionId, ShardId};
+use crate::core::outcome::Reason;
+use crate::core::plan::Plan;
+use crate::core::stats::Counters;
+use crate::core::timers::Timers;
+
+pub use gate::{BASE_BACKOFF, BREAKER, CEILING_TTL, Ceiling, GateRow, MAX_BACKOFF};
+pub use health::{CHECKS_PER_REFRESH, LEASE_MARGIN, NEGATIVES, UNKNOWNS};
+pub use message::{
+    Action, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, Spec, SpecId, WaiterId, Write,
+};
+pub use slot::{ContainerRow, DrainPhase, State};
+
+use queue::Queue;
+use slot::Slot;
+
+/// The shard machine.
+#[derive(Debug)]
+pub struct Shard {
+    me: ShardId,
+    plan: Option<Plan>,
+    gate: GateRow,
+    gate_changed: bool,
+    /// Every spec that a container on the books was started as, and the one of the plan.
+    specs: BTreeMap<SpecId, Spec>,
+    /// How many containers use a spec.
+    spec_users: BTreeMap<SpecId, usize>,
+    current_spec: Option<SpecId>,
+    slots: BTreeMap<ContainerId, Slot>,
+    starting: BTreeSet<ContainerId>,
+    /// Current ones before outdated ones, then oldest first.
+    warm: BTreeSet<(Outdated, Millis, ContainerId)>,
+    by_id: BTreeMap<SessionId, ContainerId>,
+    /// Ids whose former container may still serve them.
+    blocked_by: BTreeMap<SessionId, ContainerId>,
+    queue: Queue,
+    timers: Timers<Timer>,
+    next_epoch: Epoch,
+    epoch_ceiling: Epoch,
+    /// Where the health checks of assigned containers go on.
+    check_cursor: Option<ContainerId>,
+    /// Whether the stock was once full since loading.
+    filled: bool,
+    /// Why ids lately lost their container, to tell them.
+    lost: VecDeque<(SessionId, Reason)>,
+    counters: Counters,
+    dirty: BTreeSet<ContainerId>,
+}
+
+/// Whether a container was started under another spec than the plan's.
+type Outdated = bool;
+
+/// What wakes a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Health checks, renewals, trimming, the report.
+    Refresh,
+    /// The backoff of failing starts, or a learned ceiling, ends.
+    Gate,
+    /// A caller has waited long enough.
+    Queue,
+    /// A container's next call, or the deadline of its state.
+    Slot(ContainerId),
+    /// A lease that a draining container could hold has run out.
+    Fence(ContainerId),
+}
+
+/// All the rows of a shard: its durable state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The plan; none for a shard that never had one.
+    pub plan: Option<Plan>,
+    /// What failing starts taught.
+    pub gate: GateRow,
+    /// All epochs below may have been used.
+    pub epoch_ceiling: u64,
+    /// The specs in use.
+    pub specs: BTreeMap<SpecId, Spec>,
+    /// The containers.
+    pub containers: BTreeMap<ContainerId, ContainerRow>,
+}
+
+/// How many epochs are reserved by one write, so that an assignment need not write its own.
+const EPOCH_BLOCK: u64 = 10_000;
+/// The reserve is filled up, by a start, before it falls below this.
+const EPOCH_RESERVE: u64 = 1_000;
+/// How many ids' losses are remembered, to tell them why they have another container.
+const LOST_REMEMBERED: usize = 1_000;
+
+impl Shard {
+    /// The shard whose rows are `rows`, at `now`. It does nothing by itself: step it with [`Input::Woken`] at
+    /// [`Self::next_timeout`], which takes up whatever was under way when the rows were written.
+    pub fn load(me: ShardId, rows: Rows, now: Millis) -> Self {
+        let Rows { plan, gate, epoch_ceiling, specs, containers } = rows;
+        let current_spec = plan.as_ref().map(|plan| Spec::of(&plan.pool).id());
+        let mut shard = Self {
+            me,
+            plan,
+            gate,
+            gate_changed: false,
+            specs,
+            spec_users: BTreeMap::new(),
+            current_spec,
+            slots: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            warm: BTreeSet::new(),
+            by_id: BTreeMap::new(),
+            blocked_by: BTreeMap::new(),
+            queue: Queue::default(),
+            timers: Timers::default(),
+            next_epoch: Epoch(epoch_ceiling.max(1)),
+            epoch_ceiling: Epoch(epoch_ceiling),
+            check_cursor: None,
+            filled: false,
+            lost: VecDeque::new(),
+            counters: Counters::default(),
+            dirty: BTreeSet::new(),
+        };
+        for (_, row) in containers {
+            shard.load_container(row, now);
+        }
+        if shard.wants_refresh() {
+            shard.timers.set(Timer::Refresh, now);
+        }
+        shard
+    }
+
+    fn load_container(&mut self, row: ContainerRow, now: Millis) {
+        let container = row.container;
+        match &row.state {
+            State::Starting => {
+                self.starting.insert(container);
+                self.timers.set(Timer::Slot(container), now);
+            }
+            State::Warm { since } => {
+                self.warm.insert((Some(row.spec) != self.current_spec, *since, container));
+            }
+            State::Assigned { id, .. } => {
+                self.by_id.insert(id.clone(), container);
+            }
+            State::Draining { blocks, .. } => {
+                self.timers.set(Timer::Slot(container), now);
+                if let Some(id) = blocks {
+                    self.blocked_by.insert(id.clone(), container);
+                }
+            }
+        }
+        *self.spec_users.entry(row.spec).or_default() += 1;
+        // A lease may have been granted just before the shard was dropped.
+        let lease_until = self.specs.get(&row.spec).map_or(now, |spec| now + spec.lease_ttl);
+        let slot = Slot::new(row, now, lease_until);
+        if matches!(slot.row.state, State::Draining { blocks: Some(_), .. }) {
+            self.timers.set(Timer::Fence(container), self.fence_end(&slot));
+        }
+        self.slots.insert(container, slot);
+    }
+
+    /// The one entry. Everything that is due at `now` is done too, whatever the input.
+    pub fn step(&mut self, now: Millis, input: Input, fx: &mut Effects<'_>) {
+        match input {
+            Input::Woken => {}
+            Input::Configured(plan) => self.configure(*plan, fx),
+            Input::Acquire { waiter, id, shards, suspect } => self.acquire(now, waiter, id, shards, suspect, fx),
+            Input::Release(id) => self.release(now, &id, fx),
+            Input::ShutdownPrewarmed => self.shutdown_prewarmed(now, fx),
+            Input::Stopped(container) => self.stopped(now, container, fx),
+            Input::StartDone { container, result } => self.start_done(now, container, result, fx),
+            Input::StopDone(container, arrived) => self.stop_done(now, container, arrived),
+            Input::DestroyDone(container, arrived) => self.destroy_done(now, container, arrived, fx),
+            Input::CheckDone(container, finding) => self.check_done(now, container, finding, fx),
+        }
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.fire(now, timer, fx);
+        }
+        self.serve(now, fx);
+        self.trim_outdated(now, fx);
+        self.replenish(now, fx);
+        self.refuse_hopeless(now, fx);
+        self.arm(now);
+        self.flush(fx);
+    }
+
+    /// When to step next, if nothing comes in before. None: nothing is due.
+    pub fn next_timeout(&self) -> Option<Millis> {
+        self.timers.next()
+    }
+
+    /// The shard's identity.
+    pub fn id(&self) -> &ShardId {
+        &self.me
+    }
+
+    /// The plan it works by; none before the first [`Input::Configured`].
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    /// The binding of the class of a container on the books.
+    pub fn binding_of(&self, container: ContainerId) -> Option<&crate::config::resolved::BindingName> {
+        let slot = self.slots.get(&container)?;
+        self.specs.get(&slot.row.spec).map(|spec| &spec.binding)
+    }
+
+    /// Every container on the books with its row.
+    pub fn containers(&self) -> impl Iterator<Item = &ContainerRow> {
+        self.slots.values().map(|slot| &slot.row)
+    }
+
+    /// What failing starts taught.
+    pub fn gate(&self) -> &GateRow {
+        &self.gate
+    }
+
+    /// What was counted since loading.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many callers wait.
+    pub fn waiting(&self) -> u32 {
+        u32::try_from(self.queue.callers()).unwrap_or(u32::MAX)
+    }
+
+    /// The durable state, as [`Self::load`] takes it.
+    pub fn rows(&self) -> Rows {
+        Rows {
+            plan: self.plan.clone(),
+            gate: self.gate.clone(),
+            epoch_ceiling: self.epoch_ceiling.0,
+            specs: self.specs.clone(),
+            containers: self.slots.iter().map(|(&container, slot)| (container, slot.row.clone())).collect(),
+        }
+    }
+
+    fn fire(&mut self, now: Millis, timer: Timer, fx: &mut Effects<'_>) {
+        match timer {
+            Timer::Refresh => self.refresh(now, fx),
+            // The gate is asked by `replenish`, which runs after every step.
+            Timer::Gate => {}
+            Timer::Queue => self.refuse_late(now, fx),
+            Timer::Slot(container) => self.slot_due(now, container, fx),
+            Timer::Fence(container) => self.unblock(container),
+        }
+    }
+
+    /// Sets the timers that depend on the whole: the refresh while there is anything to refresh, the first deadline of
+    /// those that wait.
+    fn arm(&mut self, now: Millis) {
+        match self.queue.next_deadline() {
+            Some(at) => self.timers.set(Timer::Queue, at),
+            None => self.timers.stop(Timer::Queue),
+        }
+        if !self.wants_refresh() {
+            self.timers.stop(Timer::Refresh);
+        } else if !self.timers.is_set(Timer::Refresh) {
+            if let Some(plan) = &self.plan {
+                self.timers.set(Timer::Refresh, now + plan.pool.refresh_interval);
+            }
+        }
+    }
+
+    fn wants_refresh(&self) -> bool {
+        let target = self.plan.as_ref().map_or(0, |plan| plan.share.warm_target);
+        self.plan.is_some() && (target > 0 || !self.slots.is_empty() || !self.queue.is_empty())
+    }
+
+    /// Turns what changed in this step into writes, one per row.
+    fn flush(&mut self, fx: &mut Effects<'_>) {
+        for container in std::mem::take(&mut self.dirty) {
+            fx.writes.push(match self.slots.get(&container) {
+                Some(slot) => Write::PutContainer(slot.row.clone()),
+                None => Write::DeleteContainer(container),
+            });
+        }
+        if std::mem::take(&mut self.gate_changed) {
+            fx.writes.push(Write::PutGate(self.gate.clone()));
+        }
+    }
+
+    fn call(&mut self, container: ContainerId, pending: slot::Pending, call: Call, fx: &mut Effects<'_>) {
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(spec) = self.specs.get(&slot.row.spec) else { return };
+        slot.pending = Some(pending);
+        fx.actions.push(Action::Call { container, binding: spec.binding.clone(), call });
+    }
+
+    /// How many more containers may be started.
+    fn room(&self, now: Millis) -> u32 {
+        let share = self.plan.as_ref().and_then(|plan| plan.share.max_instances);
+        let limit = [share, self.gate.ceiling(now)].into_iter().flatten().min().unwrap_or(u32::MAX);
+        limit.saturating_sub(self.count())
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+}

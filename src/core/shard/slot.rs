@@ -1,0 +1,109 @@
+//! A container as the shard sees it: the row that is written, and what is known of it only while in memory.
+//!
+//! `Starting -> Warm -> Assigned -> Draining -> gone`; `Starting -> Draining` on a failed start, `Warm -> Draining` on
+//! shrink, recycle and shutdown. There is no way back: a container that left `Warm` never returns to it.
+
+use super::message::{ContainerKind, DrainCause, SpecId};
+use crate::config::resolved::Millis;
+use crate::core::id::{ContainerId, Epoch, SessionId};
+
+/// All that is durable of a container. Written before the call that acts on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRow {
+    /// The container.
+    pub container: ContainerId,
+    /// What it was started as.
+    pub spec: SpecId,
+    /// When its row was first written.
+    pub created: Millis,
+    /// What answers for it; known once it has started.
+    pub kind: Option<ContainerKind>,
+    /// Where it is in its life.
+    pub state: State,
+}
+
+/// Where a container is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its start was asked for.
+    Starting,
+    /// Ready for an id.
+    Warm {
+        /// Since when.
+        since: Millis,
+    },
+    /// Serving an id.
+    Assigned {
+        /// Whom.
+        id: SessionId,
+        /// At which epoch.
+        epoch: Epoch,
+        /// Since when.
+        since: Millis,
+    },
+    /// On its way out; on the books until confirmed gone.
+    Draining {
+        /// The id whose next container must wait because this one may still serve it.
+        blocks: Option<SessionId>,
+        /// Why.
+        cause: DrainCause,
+        /// How far.
+        phase: DrainPhase,
+    },
+}
+
+/// How far a drain is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainPhase {
+    /// It has SIGTERM, or is being sent it, and until the deadline.
+    Stopping {
+        /// When it is destroyed.
+        deadline: Millis,
+    },
+    /// It is being destroyed, as often as it takes.
+    Destroying,
+}
+
+/// A container with what is known of it only while the shard is in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub row: ContainerRow,
+    /// The call that is under way, if any.
+    pub pending: Option<Pending>,
+    /// Calls in a row that proved nothing.
+    pub failures: u32,
+    /// Definite negatives in a row.
+    pub negatives: u32,
+    /// Whether a stop has reached it.
+    pub stop_arrived: bool,
+    /// No lease the container holds ends later than this. Right after loading, the latest it could be.
+    pub lease_until: Millis,
+    /// When it last proved to be reachable.
+    pub last_contact: Millis,
+}
+
+/// A call under way to a container object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    Start,
+    Stop,
+    Destroy,
+    Check,
+}
+
+impl Slot {
+    pub fn new(row: ContainerRow, now: Millis, lease_until: Millis) -> Self {
+        Self { row, pending: None, failures: 0, negatives: 0, stop_arrived: false, lease_until, last_contact: now }
+    }
+
+    /// Whether it checks id and epoch itself.
+    pub fn is_fenced(&self) -> bool {
+        self.row.kind == Some(ContainerKind::Agent)
+    }
+
+    /// It proved to be reachable.
+    pub fn contact(&mut self, now: Millis) {
+        self.last_contact = now;
+        self.failures = 0;
+    }
+}

@@ -1,0 +1,276 @@
+//! Keeping the stock: what to start, and what of the stock to let go.
+
+use std::hash::Hasher;
+
+use twox_hash::XxHash64;
+
+use super::message::{Call, ContainerKind, DrainCause, Effects, Event, Spec, SpecId, Write};
+use super::slot::{ContainerRow, Pending, Slot, State};
+use super::{GateRow, Shard, Timer};
+use crate::config::resolved::{Millis, Pool};
+use crate::core::failure::{FailureClass, StartFailure};
+use crate::core::id::ContainerId;
+use crate::core::plan::Plan;
+
+/// What a start may take beyond its own timeouts: the platform's scheduling, and the calls.
+pub const START_SLACK: Millis = Millis::from_secs(30);
+/// The first pause before a start that proved nothing is asked for again; each further one doubles it.
+const RESTART_BACKOFF: Millis = Millis(500);
+/// The longest such pause.
+const MAX_RESTART_BACKOFF: Millis = Millis::from_secs(5);
+
+impl Spec {
+    /// What the pool's containers are started as.
+    pub fn of(pool: &Pool) -> Self {
+        Self {
+            binding: pool.container.clone(),
+            start: pool.start.clone(),
+            sleep_after: pool.sleep_after,
+            lease_ttl: pool.lease_ttl,
+            drain_timeout: pool.drain_timeout,
+        }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> SpecId {
+        let mut hasher = XxHash64::with_seed(0);
+        // A spec has no map keys but strings, so that this cannot fail; were it to, all specs would count as one.
+        hasher.write(&serde_json::to_vec(self).unwrap_or_default());
+        SpecId(hasher.finish())
+    }
+
+    /// How long a start of it may take before it has failed.
+    pub fn start_timeout(&self) -> Millis {
+        let setup = self.start.setup.as_ref().map_or(Millis(0), |setup| setup.timeout);
+        self.start.ready.timeout + setup + START_SLACK
+    }
+}
+
+impl Shard {
+    pub(super) fn configure(&mut self, plan: Plan, fx: &mut Effects<'_>) {
+        if self.plan.as_ref().is_some_and(|has| plan.version <= has.version) {
+            return;
+        }
+        let spec = Spec::of(&plan.pool);
+        let id = spec.id();
+        if self.current_spec != Some(id) {
+            // What failed may have been mended.
+            self.gate = GateRow::default();
+            self.gate_changed = true;
+            if let Some(former) = self.current_spec.replace(id) {
+                self.forget_unused_spec(former, fx);
+            }
+        }
+        if !self.specs.contains_key(&id) {
+            fx.writes.push(Write::PutSpec(id, Box::new(spec.clone())));
+            self.specs.insert(id, spec);
+        }
+        let stock = std::mem::take(&mut self.warm);
+        self.warm = stock
+            .into_iter()
+            .map(|(_, since, container)| (self.is_outdated(container), since, container))
+            .collect();
+        self.filled = false;
+        fx.writes.push(Write::PutPlan(Box::new(plan.clone())));
+        fx.events.push(Event::Configured(Box::new(plan.clone())));
+        self.timers.set_earlier(Timer::Refresh, Millis(0));
+        self.plan = Some(plan);
+    }
+
+    fn is_outdated(&self, container: ContainerId) -> bool {
+        self.slots.get(&container).map(|slot| slot.row.spec) != self.current_spec
+    }
+
+    /// Starts what is missing: one for each id that waits, and the stock up to its target, as far as capacity and the
+    /// gate allow.
+    pub(super) fn replenish(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        let Some(plan) = &self.plan else { return };
+        let max_starts = plan.pool.max_concurrent_starts;
+        let target = plan.share.warm_target as usize;
+        let current = self.warm.iter().take_while(|&&(outdated, _, _)| !outdated).count();
+        if current >= target {
+            self.filled = true;
+        }
+        let coming = self.starting.iter().filter(|&&container| !self.is_outdated(container)).count();
+        let missing = (self.queue.ready() + target.saturating_sub(current)).saturating_sub(coming);
+        if missing == 0 {
+            self.timers.stop(Timer::Gate);
+            return;
+        }
+        if self.room(now) == 0 {
+            self.make_room(now, fx);
+        }
+        let allowed = (self.gate.concurrency(now, max_starts) as usize).saturating_sub(self.starting.len());
+        let count = missing.min(allowed).min(self.room(now) as usize);
+        for _ in 0..count {
+            self.start_one(now, fx);
+        }
+        match self.gate.next_change(now) {
+            Some(at) if count < missing => self.timers.set(Timer::Gate, at),
+            _ => self.timers.stop(Timer::Gate),
+        }
+    }
+
+    fn start_one(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        let Some(spec_id) = self.current_spec else { return };
+        let Some(spec) = self.specs.get(&spec_id).cloned() else { return };
+        let container = ContainerId::from_random(fx.entropy.unique());
+        if self.slots.contains_key(&container) {
+            return;
+        }
+        self.fill_epoch_reserve(fx);
+        let row = ContainerRow { container, spec: spec_id, created: now, kind: None, state: State::Starting };
+        self.slots.insert(container, Slot::new(row, now, now));
+        *self.spec_users.entry(spec_id).or_default() += 1;
+        self.starting.insert(container);
+        self.dirty.insert(container);
+        fx.events.push(Event::Starting(container));
+        self.ask_to_start(now, container, spec, fx);
+    }
+
+    fn ask_to_start(&mut self, now: Millis, container: ContainerId, spec: Spec, fx: &mut Effects<'_>) {
+        let deadline = self.start_deadline(container).unwrap_or(now);
+        self.timers.set(Timer::Slot(container), deadline.max(Millis(now.0 + 1)));
+        self.call(container, Pending::Start, Call::Start(Box::new(spec)), fx);
+    }
+
+    /// Counted from when the shard first asked, or was loaded.
+    fn start_deadline(&self, container: ContainerId) -> Option<Millis> {
+        let slot = self.slots.get(&container)?;
+        let spec = self.specs.get(&slot.row.spec)?;
+        Some(slot.last_contact + spec.start_timeout())
+    }
+
+    /// The timer of a starting container: it has had its time, or is asked again.
+    pub(super) fn start_due(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
+        if self.start_deadline(container).is_none_or(|deadline| now >= deadline) {
+            let failure = StartFailure::new(FailureClass::Unknown, "the start did not end in time");
+            return self.start_failed_for_good(now, container, failure, fx);
+        }
+        let Some(slot) = self.slots.get(&container) else { return };
+        if slot.pending.is_none() {
+            if let Some(spec) = self.specs.get(&slot.row.spec).cloned() {
+                self.ask_to_start(now, container, spec, fx);
+            }
+        }
+    }
+
+    pub(super) fn start_done(
+        &mut self,
+        now: Millis,
+        container: ContainerId,
+        result: Result<ContainerKind, StartFailure>,
+        fx: &mut Effects<'_>,
+    ) {
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        if slot.row.state != State::Starting {
+            // Given up meanwhile: it is being destroyed, started or not.
+            return;
+        }
+        slot.pending = None;
+        match result {
+            Ok(kind) => {
+                slot.contact(now);
+                slot.row.kind = Some(kind);
+                slot.row.state = State::Warm { since: now };
+                let took = now - slot.row.created;
+                self.starting.remove(&container);
+                self.warm.insert((self.is_outdated(container), now, container));
+                self.timers.stop(Timer::Slot(container));
+                self.dirty.insert(container);
+                self.gate_changed |= self.gate.succeeded();
+                self.counters.started(took);
+                fx.events.push(Event::Ready(container));
+            }
+            Err(failure) => self.start_answered_badly(now, container, failure, fx),
+        }
+    }
+
+    fn start_answered_badly(
+        &mut self,
+        now: Millis,
+        container: ContainerId,
+        failure: StartFailure,
+        fx: &mut Effects<'_>,
+    ) {
+        match failure.class {
+            // It may be running: the same container is asked again, until its time is up.
+            FailureClass::Unknown | FailureClass::Transient => {
+                let Some(slot) = self.slots.get_mut(&container) else { return };
+                slot.failures = slot.failures.saturating_add(1);
+                let backoff = RESTART_BACKOFF.doubled(slot.failures - 1, MAX_RESTART_BACKOFF);
+                let at = Millis(now.0 + backoff.0 / 2 + fx.entropy.jitter(backoff.0) + 1);
+                self.timers.set(Timer::Slot(container), at);
+                self.counters.start_retried();
+            }
+            FailureClass::Capacity | FailureClass::Permanent | FailureClass::NotReady | FailureClass::Exited => {
+                self.start_failed_for_good(now, container, failure, fx);
+            }
+        }
+    }
+
+    pub(super) fn start_failed_for_good(
+        &mut self,
+        now: Millis,
+        container: ContainerId,
+        failure: StartFailure,
+        fx: &mut Effects<'_>,
+    ) {
+        self.counters.start_failed(&failure);
+        self.gate.failed(now, failure.clone(), self.count().saturating_sub(1), fx.entropy);
+        self.gate_changed = true;
+        fx.events.push(Event::StartFailed(container, failure));
+        self.drain(now, container, DrainCause::StartFailed, fx);
+    }
+
+    /// Lets outdated stock go once there is enough without it, so that a change of the configuration rolls through the
+    /// stock instead of emptying it.
+    pub(super) fn trim_outdated(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        let target = self.plan.as_ref().map_or(0, |plan| plan.share.warm_target as usize);
+        while self.warm.len() > target {
+            let Some(&(true, _, container)) = self.warm.last() else { break };
+            self.drain(now, container, DrainCause::Outdated, fx);
+        }
+    }
+
+    /// At capacity, an outdated container makes room for its successor.
+    fn make_room(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        let draining = self.slots.len() - self.warm.len() - self.starting.len() - self.by_id.len();
+        if draining > 0 {
+            return;
+        }
+        if let Some(&(true, _, container)) = self.warm.last() {
+            self.drain(now, container, DrainCause::Outdated, fx);
+        }
+    }
+
+    /// Lets go what is warm beyond the target, or beyond a lowered limit.
+    pub(super) fn trim_surplus(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        let Some(plan) = &self.plan else { return };
+        let target = plan.share.warm_target as usize;
+        let limit = plan.share.max_instances.map_or(usize::MAX, |max| max as usize);
+        let over_limit = self.slots.len().saturating_sub(limit);
+        let surplus = self.warm.len().saturating_sub(target).max(over_limit.min(self.warm.len()));
+        let oldest: Vec<ContainerId> = self.warm.iter().take(surplus).map(|&(_, _, container)| container).collect();
+        for container in oldest {
+            self.drain(now, container, DrainCause::Surplus, fx);
+        }
+    }
+
+    pub(super) fn shutdown_prewarmed(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        let unneeded = self.starting.len().saturating_sub(self.queue.ready());
+        let starting = self.starting.iter().rev().take(unneeded).copied();
+        let all: Vec<ContainerId> = self.warm.iter().map(|&(_, _, container)| container).chain(starting).collect();
+        for container in all {
+            self.drain(now, container, DrainCause::Shutdown, fx);
+        }
+    }
+
+    pub(super) fn forget_unused_spec(&mut self, spec: SpecId, fx: &mut Effects<'_>) {
+        let in_use = self.spec_users.get(&spec).is_some_and(|&users| users > 0);
+        if !in_use && self.current_spec != Some(spec) && self.specs.remove(&spec).is_some() {
+            self.spec_users.remove(&spec);
+            fx.writes.push(Write::DeleteSpec(spec));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What is counted, and how the shards' numbers become the pool's.
+//!
+//! Counters start at 0 when a shard is loaded. The numbers of containers are exact at the time of the answer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::{FailureClass, StartFailure};
+use super::id::ShardIndex;
+use super::outcome::{Outcome, Reason, RefusalCode};
+use super::plan::PlanVersion;
+use super::shard::{Shard, State};
+use crate::config::resolved::Millis;
+
+/// What happened in one shard since it was loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counters {
+    /// Answers with a container, by outcome.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Of those, by reason, where there was one.
+    pub reasons: BTreeMap<Reason, u64>,
+    /// Answers without a container.
+    pub refusals: BTreeMap<RefusalCode, u64>,
+    /// Starts that ended with a ready container.
+    pub starts_ready: u64,
+    /// How long those took together, from the first asking to ready, in ms.
+    pub starts_ready_millis: u64,
+    /// Starts that ended without one, by what went wrong.
+    pub starts_failed: BTreeMap<FailureClass, u64>,
+    /// Times that a start was asked for again because the answer proved nothing.
+    pub starts_retried: u64,
+}
+
+impl Counters {
+    pub(super) fn acquired(&mut self, outcome: Outcome, reason: Option<Reason>) {
+        *self.outcomes.entry(outcome).or_default() += 1;
+        if let Some(reason) = reason {
+            *self.reasons.entry(reason).or_default() += 1;
+        }
+    }
+
+    pub(super) fn refused(&mut self, code: RefusalCode) {
+        *self.refusals.entry(code).or_default() += 1;
+    }
+
+    pub(super) fn started(&mut self, took: Millis) {
+        self.starts_ready += 1;
+        self.starts_ready_millis += took.0;
+    }
+
+    pub(super) fn start_failed(&mut self, failure: &StartFailure) {
+        *self.starts_failed.entry(failure.class).or_default() += 1;
+    }
+
+    pub(super) fn start_retried(&mut self) {
+        self.starts_retried += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        let Self { outcomes, reasons, refusals, starts_ready, starts_ready_millis, starts_failed, starts_retried } =
+            other;
+        add_all(&mut self.outcomes, outcomes);
+        add_all(&mut self.reasons, reasons);
+        add_all(&mut self.refusals, refusals);
+        add_all(&mut self.starts_failed, starts_failed);
+        self.starts_ready += starts_ready;
+        self.starts_ready_millis += starts_ready_millis;
+        self.starts_retried += starts_retried;
+    }
+}
+
+fn add_all<K: Ord + Copy>(sum: &mut BTreeMap<K, u64>, other: &BTreeMap<K, u64>) {
+    for (&key, count) in other {
+        *sum.entry(key).or_default() += count;
+    }
+}
+
+/// Containers by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counts {
+    /// Being started.
+    pub starting: u32,
+    /// Ready for an id.
+    pub warm: u32,
+    /// Serving an id.
+    pub assigned: u32,
+    /// On their way out.
+    pub draining: u32,
+    /// Warm and assigned: what `cf-container-warm-pool` calls total.
+    pub total: u32,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        let Self { starting, warm, assigned, draining, total } = other;
+        self.starting += starting;
+        self.warm += warm;
+        self.assigned += assigned;
+        self.draining += draining;
+        self.total += total;
+    }
+}
+
+/// The answer of a shard's `getStats`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardStats {
+    /// Which shard.
+    pub shard: ShardIndex,
+    /// The plan it works by.
+    pub plan: PlanVersion,
+    /// Its containers.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Its share of the warm target.
+    pub warm_target: u32,
+    /// Its share of the limit.
+    pub max_instances: Option<u32>,
+    /// Callers that wait for a container.
+    pub waiting: u32,
+    /// Starts that failed in a row.
+    pub failures: u32,
+    /// How long until a start is tried again, in ms; 0 when nothing holds starts back.
+    pub backoff_millis: u64,
+    /// Whether the breaker is open: one start at a time probes.
+    pub breaker_open: bool,
+    /// A limit learned from the platform, while it is believed.
+    pub ceiling: Option<u32>,
+    /// The last start that failed.
+    pub last_failure: Option<StartFailure>,
+    /// What happened since it was loaded.
+    #[serde(flatten)]
+    pub counters: Counters,
+}
+
+impl Shard {
+    /// The shard in numbers.
+    pub fn stats(&self, now: Millis) -> ShardStats {
+        let mut counts = Counts::default();
+        for row in self.containers() {
+            match row.state {
+                State::Starting => counts.starting += 1,
+                State::Warm { .. } => counts.warm += 1,
+                State::Assigned { .. } => counts.assigned += 1,
+                State::Draining { .. } => counts.draining += 1,
+            }
+        }
+        counts.total = counts.warm + counts.assigned;
+        let gate = self.gate();
+        let share = self.plan().map(|plan| plan.share);
+        ShardStats {
+            shard: self.id().index,
+            plan: self.plan().map(|plan| plan.version).unwrap_or_default(),
+            counts,
+            warm_target: share.map_or(0, |share| share.warm_target),
+            max_instances: share.and_then(|share| share.max_instances),
+            waiting: self.waiting(),
+            failures: gate.failures,
+            backoff_millis: (gate.retry_at - now).0,
+            breaker_open: gate.is_open_breaker(),
+            ceiling: gate.ceiling(now),
+            last_failure: gate.last_failure.clone(),
+            counters: self.counters().clone(),
+        }
+    }
+}
+
+/// What the shards of a pool say together. The pool's name and configuration stand beside it in the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MergedStats {
+    /// The pool's containers.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Callers that wait.
+    pub waiting: u32,
+    /// What happened since the shards were loaded.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Whether every shard answered. The numbers leave out those that did not.
+    pub complete: bool,
+    /// Shards that did not answer.
+    pub missing: Vec<ShardIndex>,
+    /// Each shard that did.
+    pub shards: Vec<ShardStats>,
+}
+
+/// Merges the answers of a pool's shards, of which `missing` gave none.
+pub fn merge(shards: Vec<ShardStats>, missing: Vec<ShardIndex>) -> MergedStats {
+    let mut counts = Counts::default();
+    let mut counters = Counters::default();
+    let mut waiting = 0;
+    for shard in &shards {
+        counts.add(&shard.counts);
+        counters.add(&shard.counters);
+        waiting += shard.waiting;
+    }
+    MergedStats { counts, waiting, counters, complete: missing.is_empty(), missing, shards }
+}

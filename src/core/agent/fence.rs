@@ -1,0 +1,173 @@
+//! Who is served: the lease that the owner grants for one id at one epoch, and the container's binding to that id.
+//!
+//! A lease that holds costs a comparison. One that does not is asked for once, whatever the number of requests that
+//! wait for it. It runs from before the question was sent, so that the owner, who counts from when it answered, never
+//! thinks it over while it is used.
+
+use serde::{Deserialize, Serialize};
+
+use super::io::{Caller, Effect, Reply};
+use super::record::{Orders, Record};
+use crate::config::resolved::Millis;
+use crate::core::id::{Epoch, SessionId};
+
+/// What a lease is for: an id, at the epoch of its assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseKey {
+    /// The id.
+    pub session: SessionId,
+    /// The epoch.
+    pub epoch: Epoch,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It goes to the container.
+    Serve,
+    /// It waits for [`Reply::Admitted`].
+    Wait,
+    /// It is turned away; nothing of it reaches the container.
+    Refuse(Refusal),
+}
+
+/// Why a request is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The container does not serve this id at this epoch.
+    NotYours,
+    /// The lease ran out and the owner could not be asked.
+    Unconfirmed,
+    /// The container does not run, or not any more.
+    Gone,
+}
+
+/// What the owner said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseAnswer {
+    /// Serve for so long from when it was asked.
+    Granted(Millis),
+    /// Do not serve.
+    Denied,
+    /// It could not be asked.
+    Failed,
+}
+
+/// The leases held and asked for. Volatile: an object that is rebuilt asks again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    lease: Option<Lease>,
+    asks: Vec<Ask>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Lease {
+    key: LeaseKey,
+    /// From here on the next request has the lease renewed while it is served, so that a busy container never waits for one.
+    renew_at: Millis,
+    until: Millis,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ask {
+    key: LeaseKey,
+    waiting: Vec<Caller>,
+}
+
+impl Fence {
+    /// Whether a request of `key` is served, in a container that is ready.
+    pub fn admit(
+        &mut self,
+        now: Millis,
+        key: LeaseKey,
+        caller: Caller,
+        orders: &Orders,
+        binding: Option<&LeaseKey>,
+        effects: &mut Vec<Effect>,
+    ) -> Admission {
+        if let Some(lease) = self.lease.as_ref().filter(|lease| now < lease.until && lease.key == key) {
+            if now >= lease.renew_at && !self.asks.iter().any(|ask| ask.key == key) {
+                self.ask(now, key, Vec::new(), orders, effects);
+            }
+            return Admission::Serve;
+        }
+        // Another id will never be served here, nor an epoch that has passed: no need to ask.
+        if binding.is_some_and(|bound| bound.session != key.session || bound.epoch > key.epoch) {
+            return Admission::Refuse(Refusal::NotYours);
+        }
+        if self.asks.iter().map(|ask| ask.waiting.len()).sum::<usize>() >= MAX_WAITING {
+            return Admission::Refuse(Refusal::Unconfirmed);
+        }
+        if let Some(ask) = self.asks.iter_mut().find(|ask| ask.key == key) {
+            ask.waiting.push(caller);
+            return Admission::Wait;
+        }
+        if self.asks.len() >= MAX_ASKS {
+            return Admission::Refuse(Refusal::Unconfirmed);
+        }
+        self.ask(now, key, vec![caller], orders, effects);
+        Admission::Wait
+    }
+
+    /// What the owner answered; binds the record to the first id that is granted a lease.
+    pub fn answered(
+        &mut self,
+        key: &LeaseKey,
+        asked_at: Millis,
+        answer: LeaseAnswer,
+        record: &mut Record,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(at) = self.asks.iter().position(|ask| ask.key == *key) else { return };
+        let Ask { key, waiting } = self.asks.swap_remove(at);
+        let answer = match answer {
+            LeaseAnswer::Granted(ttl) => {
+                if record.binding.as_ref().is_some_and(|bound| bound.session != key.session || bound.epoch > key.epoch) {
+                    Err(Refusal::NotYours)
+                } else {
+                    let longest = record.orders.as_ref().map_or(ttl, |orders| orders.lease_ttl);
+                    let ttl = ttl.min(longest);
+                    if record.binding.as_ref() != Some(&key) {
+                        record.binding = Some(key.clone());
+                    }
+                    self.lease = Some(Lease {
+                        key,
+                        renew_at: Millis(asked_at.0.saturating_add(ttl.0 - ttl.0 / 4)),
+                        until: Millis(asked_at.0.saturating_add(ttl.0)),
+                    });
+                    Ok(())
+                }
+            }
+            LeaseAnswer::Denied => {
+                if self.lease.as_ref().is_some_and(|lease| lease.key == key) {
+                    self.lease = None;
+                }
+                Err(Refusal::NotYours)
+            }
+            LeaseAnswer::Failed => Err(Refusal::Unconfirmed),
+        };
+        effects.extend(waiting.into_iter().map(|caller| Effect::Reply { caller, reply: Reply::Admitted(answer) }));
+    }
+
+    /// Ends every lease; who waits for one is turned away.
+    pub fn revoke(&mut self, effects: &mut Vec<Effect>) {
+        self.lease = None;
+        let waiting = self.asks.drain(..).flat_map(|ask| ask.waiting);
+        effects.extend(waiting.map(|caller| Effect::Reply { caller, reply: Reply::Admitted(Err(Refusal::Gone)) }));
+    }
+
+    fn ask(&mut self, now: Millis, key: LeaseKey, waiting: Vec<Caller>, orders: &Orders, effects: &mut Vec<Effect>) {
+        effects.push(Effect::AskLease {
+            owner: orders.owner.clone(),
+            container: orders.container,
+            key: key.clone(),
+            asked_at: now,
+        });
+        self.asks.push(Ask { key, waiting });
+    }
+}
+
+/// The most different ids that are asked about at once. One is normal, two a race.
+const MAX_ASKS: usize = 16;
+/// The most requests that wait for a lease at once; more are turned away as [`Refusal::Unconfirmed`].
+const MAX_WAITING: usize = 1_024;

@@ -11,7 +11,6 @@
 mod config;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs};
 
@@ -20,19 +19,16 @@ use serde_json::Value;
 const TOML: &str = "config/pools.toml";
 const JSON: &str = "config/pools.json";
 
-fn main() -> ExitCode {
+fn main() {
     // The folder, not the files: one that does not exist would make every build run this again.
     println!("cargo::rerun-if-changed=config");
     println!("cargo::rerun-if-changed=src/config");
     println!("cargo::rerun-if-env-changed=POOLS_CONFIG_FILE");
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    match embed() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(errors) => {
-            for error in errors {
-                println!("cargo::error={}", error.replace('\n', " | "));
-            }
-            ExitCode::FAILURE
+    for error in embed().err().into_iter().flatten() {
+        // One line each; any such line makes cargo stop the build, without a dump of what this script printed.
+        for line in error.lines().filter(|line| !line.trim().is_empty()) {
+            println!("cargo::error={line}");
         }
     }
 }
@@ -67,14 +63,18 @@ fn source_file() -> Result<PathBuf, String> {
     match (Path::new(TOML).exists(), Path::new(JSON).exists()) {
         (true, false) => Ok(TOML.into()),
         (false, true) => Ok(JSON.into()),
-        (true, true) => Err(format!("both {TOML} and {JSON} are there: remove one, or name the one to use in POOLS_CONFIG_FILE")),
-        (false, false) => Err(format!("there is no {TOML} and no {JSON}: write one, or name a file in POOLS_CONFIG_FILE")),
+        (true, true) => {
+            Err(format!("both {TOML} and {JSON} are there: remove one, or name the one to use in POOLS_CONFIG_FILE"))
+        }
+        (false, false) => {
+            Err(format!("there is no {TOML} and no {JSON}: write one, or name a file in POOLS_CONFIG_FILE"))
+        }
     }
 }
 
 fn parse(file: &Path, text: &str) -> Result<Value, String> {
     match file.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => toml::from_str(text).map_err(|error| error.to_string()),
+        Some("toml") => toml::from_str(text).map_err(|error| format!("this is not TOML:\n{error}")),
         Some("json") => serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}")),
         _ => Err("must end in .toml or .json".to_owned()),
     }
@@ -82,9 +82,11 @@ fn parse(file: &Path, text: &str) -> Result<Value, String> {
 
 fn built_at_ms() -> Result<u128, String> {
     if let Ok(seconds) = env::var("SOURCE_DATE_EPOCH") {
-        let seconds: u64 = seconds.parse().map_err(|error| format!("SOURCE_DATE_EPOCH is not a number of seconds: {error}"))?;
+        let seconds: u64 =
+            seconds.parse().map_err(|error| format!("SOURCE_DATE_EPOCH is not a number of seconds: {error}"))?;
         return Ok(u128::from(seconds) * 1000);
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| format!("the clock is before 1970: {error}"))?;
+    let now =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| format!("the clock is before 1970: {error}"))?;
     Ok(now.as_millis())
 }

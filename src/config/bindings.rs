@@ -56,7 +56,12 @@ pub fn missing_bindings(config: &Config, declared: &WranglerBindings) -> Vec<Con
     for (name, pool) in &config.pools {
         let path = |key| join(&join("pools", name.as_str()), key);
         if !declared.durable_objects.contains(pool.container.as_str()) {
-            missing.push(error(path("container"), "Durable Object", pool.container.as_str(), &declared.durable_objects));
+            missing.push(error(
+                path("container"),
+                "Durable Object",
+                pool.container.as_str(),
+                &declared.durable_objects,
+            ));
         }
         if let Some(cache) = &pool.id_cache
             && !declared.kv_namespaces.contains(cache.as_str())
@@ -73,5 +78,9 @@ fn error(path: String, kind: &str, name: &str, declared: &BTreeSet<String>) -> C
         None if declared.is_empty() => "it declares none".to_owned(),
         None => format!("it declares {}", declared.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
     };
-    ConfigError { path, code: ErrorCode::MissingBinding, message: format!("the Worker has no {kind} binding {name:?}; {hint}") }
+    ConfigError {
+        path,
+        code: ErrorCode::MissingBinding,
+        message: format!("the Worker has no {kind} binding {name:?}; {hint}"),
+    }
 }

@@ -16,7 +16,8 @@ pub(super) struct Pattern<'a> {
 impl Pattern<'_> {
     /// Whether a request for `host` (any case, no port) and `path` (as sent, without the query) is matched.
     pub(super) fn matches(self, host: &str, path: &str) -> bool {
-        self.host.is_none_or(|pattern| host_matches(pattern, host)) && self.path.is_none_or(|pattern| path_matches(pattern, path))
+        self.host.is_none_or(|pattern| host_matches(pattern, host))
+            && self.path.is_none_or(|pattern| path_matches(pattern, path))
     }
 
     /// Whether every request that `other` matches is matched by this one too.
@@ -104,7 +105,11 @@ mod tests {
             ("*.example.com", "", "evilexample.com", "/", false),
             ("*.example.com", "/a", "x.example.com", "/b", false),
         ] {
-            assert_eq!(pattern(host, path).matches(request_host, request_path), matched, "{host} {path} {request_host} {request_path}");
+            assert_eq!(
+                pattern(host, path).matches(request_host, request_path),
+                matched,
+                "{host} {path} {request_host} {request_path}"
+            );
         }
     }
 

@@ -17,7 +17,10 @@ use super::{duration, read, resolve};
 pub(super) fn config(config: &Config) -> Value {
     let Config { pools, routes } = config;
     let mut document = Map::new();
-    document.insert("pools".to_owned(), Value::Object(pools.iter().map(|(name, each)| (name.to_string(), pool(each))).collect()));
+    document.insert(
+        "pools".to_owned(),
+        Value::Object(pools.iter().map(|(name, each)| (name.to_string(), pool(each))).collect()),
+    );
     document.insert("routes".to_owned(), Value::Array(routes.iter().map(route).collect()));
     Value::Object(document)
 }

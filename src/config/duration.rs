@@ -20,7 +20,8 @@ pub(super) fn parse(text: &str) -> Option<Millis> {
 
 /// Renders with the largest unit that divides it.
 pub(super) fn render(duration: Millis) -> String {
-    let (unit, scale) = UNITS.into_iter().rev().find(|(_, scale)| duration.0.is_multiple_of(*scale)).unwrap_or(("ms", 1));
+    let (unit, scale) =
+        UNITS.into_iter().rev().find(|(_, scale)| duration.0.is_multiple_of(*scale)).unwrap_or(("ms", 1));
     if duration.0 == 0 { "0ms".to_owned() } else { format!("{}{unit}", duration.0 / scale) }
 }
 
@@ -39,7 +40,21 @@ mod tests {
 
     #[test]
     fn nothing_else_is_read() {
-        for text in ["", "10", "s", "-1s", "1.5s", "1 s", "1S", "1d", "10s ", "1h30m", "99999999999999999999s", "18446744073709551615h", "１s"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "1 s",
+            "1S",
+            "1d",
+            "10s ",
+            "1h30m",
+            "99999999999999999999s",
+            "18446744073709551615h",
+            "１s",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

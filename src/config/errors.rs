@@ -116,17 +116,35 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+/// Which part of the document is being looked at. The order is that of the list of mistakes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    #[default]
+    Document,
+    Defaults,
+    Pool(usize),
+    Route(usize),
+}
+
 /// Collects mistakes while a document is read.
+///
+/// A pool is looked at more than once (each value, then the rules between them); its mistakes are listed together.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
-    list: Vec<ConfigError>,
+    list: Vec<(Place, ConfigError)>,
     omitted: usize,
+    place: Place,
 }
 
 impl Collected {
+    /// What is pushed from now on belongs there.
+    pub(super) fn enter(&mut self, place: Place) {
+        self.place = place;
+    }
+
     pub(super) fn push(&mut self, path: &str, code: ErrorCode, message: String) {
         if self.list.len() < MAX_ERRORS {
-            self.list.push(ConfigError { path: path.to_owned(), code, message });
+            self.list.push((self.place, ConfigError { path: path.to_owned(), code, message }));
         } else {
             self.omitted += 1;
         }
@@ -138,9 +156,11 @@ impl Collected {
 
     /// `value` when nothing went wrong. A value that is missing without a mistake on record would be a mistake of ours;
     /// it is refused too.
-    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, ConfigErrors> {
+    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, ConfigErrors> {
         if !self.list.is_empty() {
-            return Err(ConfigErrors { list: self.list, omitted: self.omitted });
+            self.list.sort_by_key(|(place, _)| *place);
+            let list = self.list.into_iter().map(|(_, error)| error).collect();
+            return Err(ConfigErrors { list, omitted: self.omitted });
         }
         value.ok_or_else(|| ConfigErrors::whole(ErrorCode::InvalidValue, "the document could not be read".to_owned()))
     }

@@ -174,7 +174,10 @@ fn either_ports(port: Given<u16>, ports: Given<Vec<u16>>) -> Given<Vec<u16>> {
     }
 }
 
-fn merge_maps(pool: Given<BTreeMap<String, String>>, defaults: Given<BTreeMap<String, String>>) -> Merged<BTreeMap<String, String>> {
+fn merge_maps(
+    pool: Given<BTreeMap<String, String>>,
+    defaults: Given<BTreeMap<String, String>>,
+) -> Merged<BTreeMap<String, String>> {
     match (pool, defaults) {
         (Given::Value(pool), Given::Value(mut all)) => {
             all.extend(pool);

@@ -70,7 +70,8 @@ pub fn check_length(text: &str) -> Result<(), ConfigErrors> {
     if text.len() <= limits::MAX_CONFIG_BYTES {
         return Ok(());
     }
-    let message = format!("the configuration has {} bytes; at most {} are allowed", text.len(), limits::MAX_CONFIG_BYTES);
+    let message =
+        format!("the configuration has {} bytes; at most {} are allowed", text.len(), limits::MAX_CONFIG_BYTES);
     Err(ConfigErrors::whole(ErrorCode::TooLarge, message))
 }
 

@@ -23,7 +23,10 @@ pub(super) struct RawConfig {
     #[cfg_attr(test, schemars(with = "RawPool"))]
     pub defaults: Given<RawPool>,
     /// The pools by name. A name has 1 to 64 of a-z A-Z 0-9 _ - and starts with a letter or digit.
-    #[cfg_attr(test, schemars(with = "BTreeMap<String, RawPool>", transform = schema::named_tables(limits::MAX_POOLS, schema::POOL_NAME)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "BTreeMap<String, RawPool>", transform = schema::named(limits::MAX_POOLS, schema::POOL_NAME))
+    )]
     pub pools: Vec<Named>,
     /// Which requests go to which pool. The first route that matches wins.
     #[cfg_attr(test, schemars(with = "Vec<RawRoute>", transform = schema::at_most(limits::MAX_ROUTES)))]
@@ -49,39 +52,66 @@ pub(super) struct RawPool {
     #[cfg_attr(test, schemars(with = "String", transform = allow().pattern(schema::BINDING).example("PYTHON")))]
     pub container: Given<BindingName>,
     /// How many containers are kept started ahead of need, over all shards. At most `max_instances`.
-    #[cfg_attr(test, schemars(with = "u32", transform = allow().whole(limits::WARM_TARGET).default_value(built_in::WARM_TARGET)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "u32", transform = allow().whole(limits::WARM_TARGET).default_value(built_in::WARM_TARGET))
+    )]
     pub warm_target: Given<u32>,
     /// How often the health of containers is checked and warm ones are kept from falling asleep.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::REFRESH_INTERVAL).default_duration(built_in::REFRESH_INTERVAL)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = schema::duration(limits::REFRESH_INTERVAL, built_in::REFRESH_INTERVAL))
+    )]
     pub refresh_interval: Given<Millis>,
     /// How many objects share the work of the pool. More of them take more requests a second; each id belongs to one.
-    #[cfg_attr(test, schemars(with = "u32", transform = allow().whole(limits::SHARDS).default_value(ShardCount::ONE.get())))]
+    #[cfg_attr(
+        test,
+        schemars(with = "u32", transform = allow().whole(limits::SHARDS).default_value(ShardCount::ONE.get()))
+    )]
     pub shards: Given<ShardCount>,
     /// The most containers at once over all shards, whatever they are doing. At least `warm_target`, and at least
     /// `shards`. Without it the platform's own limit holds.
     #[cfg_attr(test, schemars(with = "u32", transform = allow().whole(limits::MAX_INSTANCES).example(40)))]
     pub max_instances: Given<u32>,
     /// The KV namespace binding that remembers where ids live, to save a hop. A hint: it is never trusted.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().pattern(schema::BINDING).example("CONTAINER_ID_CACHE")))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = allow().pattern(schema::BINDING).example("CONTAINER_ID_CACHE"))
+    )]
     pub id_cache: Given<BindingName>,
     /// How long a container may be idle before it stops. Longer than `refresh_interval`.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::SLEEP_AFTER).default_duration(built_in::SLEEP_AFTER)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = schema::duration(limits::SLEEP_AFTER, built_in::SLEEP_AFTER))
+    )]
     pub sleep_after: Given<Millis>,
     /// How long a request waits for a container before it fails.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::ACQUIRE_TIMEOUT).default_duration(built_in::ACQUIRE_TIMEOUT)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = schema::duration(limits::ACQUIRE_TIMEOUT, built_in::ACQUIRE_TIMEOUT))
+    )]
     pub acquire_timeout: Given<Millis>,
     /// How many containers one shard starts at the same time.
-    #[cfg_attr(test, schemars(with = "u32", transform = allow().whole(limits::MAX_CONCURRENT_STARTS).default_value(built_in::MAX_CONCURRENT_STARTS)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "u32", transform = allow().whole(limits::MAX_CONCURRENT_STARTS).default_value(built_in::MAX_CONCURRENT_STARTS))
+    )]
     pub max_concurrent_starts: Given<u32>,
     /// How long a container serves an id before it asks its shard again. Shorter means that an id is sooner served
     /// anew when its container cannot be reached; longer means fewer questions.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::LEASE_TTL).default_duration(built_in::LEASE_TTL)))]
+    #[cfg_attr(test, schemars(with = "String", transform = schema::duration(limits::LEASE_TTL, built_in::LEASE_TTL)))]
     pub lease_ttl: Given<Millis>,
     /// How long a container of a JavaScript class, which has no lease, may be unreachable before its id gets another.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::UNREACHABLE_TIMEOUT).default_duration(built_in::UNREACHABLE_TIMEOUT)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = schema::duration(limits::UNREACHABLE_TIMEOUT, built_in::UNREACHABLE_TIMEOUT))
+    )]
     pub unreachable_timeout: Given<Millis>,
     /// How long a container has after SIGTERM before it is destroyed.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::DRAIN_TIMEOUT).default_duration(built_in::DRAIN_TIMEOUT)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = schema::duration(limits::DRAIN_TIMEOUT, built_in::DRAIN_TIMEOUT))
+    )]
     pub drain_timeout: Given<Millis>,
     /// How a container is started, and when it is ready. For the Rust container class; a JavaScript class says so itself.
     #[cfg_attr(test, schemars(with = "RawStart"))]
@@ -90,25 +120,40 @@ pub(super) struct RawPool {
 
 /// How a container is started, and when it is ready.
 #[derive(Clone, Debug, Default)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Start", transform = schema::table(""), transform = schema::not_both("port", "ports")))]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema), schemars(rename = "Start", transform = schema::table(""), transform = schema::not_both("port", "ports"))
+)]
 pub(super) struct RawStart {
     /// The port requests go to, and that must answer before the container is ready. Instead of `ports`.
     #[cfg_attr(test, schemars(with = "u16", transform = allow().whole(limits::PORT).default_value(built_in::PORT)))]
     pub port: Given<u16>,
     /// The ports that must all answer before the container is ready; requests go to the first. Instead of `port`.
-    #[cfg_attr(test, schemars(with = "Vec<u16>", transform = schema::items(limits::PORTS), transform = schema::each(allow().whole(limits::PORT)), extend("uniqueItems" = true)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "Vec<u16>", transform = schema::items(limits::PORTS), transform = schema::each(allow().whole(limits::PORT)), extend("uniqueItems" = true))
+    )]
     pub ports: Given<Vec<u16>>,
     /// Environment variables. At most 128, a value at most 32 KiB.
-    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>", transform = schema::named_strings(limits::MAX_ENV, "^[^=]+$")))]
+    #[cfg_attr(
+        test,
+        schemars(with = "BTreeMap<String, String>", transform = schema::named(limits::MAX_ENV, "^[^=]+$"))
+    )]
     pub env: Given<BTreeMap<String, String>>,
     /// Replaces the entry point of the image.
-    #[cfg_attr(test, schemars(with = "Vec<String>", transform = schema::items(limits::ENTRYPOINT), extend("examples" = [["/server", "--verbose"]])))]
+    #[cfg_attr(
+        test,
+        schemars(with = "Vec<String>", transform = schema::items(limits::ENTRYPOINT), extend("examples" = [["/server", "--verbose"]]))
+    )]
     pub entrypoint: Given<Vec<String>>,
     /// Whether the container may reach the internet.
     #[cfg_attr(test, schemars(with = "bool", transform = allow().default_value(false)))]
     pub enable_internet: Given<bool>,
     /// Labels for the platform's metrics. At most 32, of at most 256 bytes.
-    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>", transform = schema::named_strings(limits::MAX_LABELS, "^.+$")))]
+    #[cfg_attr(
+        test,
+        schemars(with = "BTreeMap<String, String>", transform = schema::named(limits::MAX_LABELS, "^.+$"))
+    )]
     pub labels: Given<BTreeMap<String, String>>,
     /// When the container counts as ready.
     #[cfg_attr(test, schemars(with = "RawReady"))]
@@ -126,7 +171,10 @@ pub(super) struct RawReady {
     #[cfg_attr(test, schemars(with = "String", transform = allow().pattern("^/").example("/healthz")))]
     pub path: Given<String>,
     /// How long start and readiness together may take.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::READY_TIMEOUT).default_duration(built_in::READY_TIMEOUT)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = schema::duration(limits::READY_TIMEOUT, built_in::READY_TIMEOUT))
+    )]
     pub timeout: Given<Millis>,
 }
 
@@ -135,16 +183,25 @@ pub(super) struct RawReady {
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Setup", transform = schema::table("")))]
 pub(super) struct RawSetup {
     /// The method.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().one_of(&super::values::METHODS).default_value(built_in::SETUP_METHOD)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = allow().one_of(&super::values::METHODS).default_value(built_in::SETUP_METHOD))
+    )]
     pub method: Given<String>,
     /// The path and query.
     #[cfg_attr(test, schemars(with = "String", transform = allow().pattern("^/").example("/warmup")))]
     pub path: Given<String>,
     /// The status that means success.
-    #[cfg_attr(test, schemars(with = "u16", transform = allow().whole(limits::EXPECT).default_value(built_in::SETUP_EXPECT)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "u16", transform = allow().whole(limits::EXPECT).default_value(built_in::SETUP_EXPECT))
+    )]
     pub expect: Given<u16>,
     /// How long it may take.
-    #[cfg_attr(test, schemars(with = "String", transform = allow().duration(limits::SETUP_TIMEOUT).default_duration(built_in::SETUP_TIMEOUT)))]
+    #[cfg_attr(
+        test,
+        schemars(with = "String", transform = schema::duration(limits::SETUP_TIMEOUT, built_in::SETUP_TIMEOUT))
+    )]
     pub timeout: Given<Millis>,
 }
 
@@ -171,7 +228,10 @@ pub(super) struct RawRoute {
 
 /// Where a request carries its id: exactly one of `header`, `cookie`, `query`, `segment`.
 #[derive(Debug, Default)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Id", transform = schema::table(""), transform = schema::exactly_one("header cookie query segment")))]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema), schemars(rename = "Id", transform = schema::table(""), transform = schema::exactly_one("header cookie query segment"))
+)]
 pub(super) struct RawId {
     /// The name of a request header.
     #[cfg_attr(test, schemars(with = "String", transform = allow().pattern(schema::TOKEN).example("x-session-id")))]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::errors::ErrorCode;
+use super::errors::{ErrorCode, Place};
 use super::limits;
 use super::raw::{Named, RawConfig, RawId, RawPool, RawReady, RawRoute, RawSetup, RawStart};
 use super::reader::{Fault, Given, Reader, Table, join, join_index};
@@ -10,24 +10,23 @@ use super::resolved::ShardCount;
 use super::values;
 
 /// Keys of `start`, which are easily written one table too high. A test compares them with what [`start`] reads.
-pub(super) const START_KEYS: [&str; 8] = ["port", "ports", "env", "entrypoint", "enable_internet", "labels", "ready", "setup"];
+pub(super) const START_KEYS: [&str; 8] =
+    ["port", "ports", "env", "entrypoint", "enable_internet", "labels", "ready", "setup"];
 
 pub(super) fn config(reader: &mut Reader, document: &Value) -> Option<RawConfig> {
     let mut table = reader.table("", document)?;
     table.leaf(reader, "$schema", |value| values::text(value).map(drop));
+    reader.errors.enter(Place::Defaults);
     let defaults = table.nested(reader, "defaults", pool);
     let pools = table.nested(reader, "pools", pools);
     let routes = table.nested(reader, "routes", routes);
+    reader.errors.enter(Place::Document);
     if pools.is_absent() {
         let message = "is missing: a configuration has a table `[pools.NAME]` for each pool".to_owned();
         reader.errors.push("pools", ErrorCode::MissingKey, message);
     }
     table.finish(reader, &[]);
-    Some(RawConfig {
-        defaults,
-        pools: pools.value()?,
-        routes: routes.value().unwrap_or_default(),
-    })
+    Some(RawConfig { defaults, pools: pools.value()?, routes: routes.value().unwrap_or_default() })
 }
 
 fn pools(reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Named>> {
@@ -40,7 +39,8 @@ fn pools(reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Named>> {
         reader.errors.push(path, ErrorCode::TooLarge, message);
         return None;
     }
-    let read = entries.iter().map(|(written, value)| {
+    let read = entries.iter().enumerate().map(|(at, (written, value))| {
+        reader.errors.enter(Place::Pool(at));
         let path = join(path, written);
         let name = reader.record(&path, values::pool_name(written));
         Named { written: written.clone(), name, pool: pool(reader, &path, value) }
@@ -63,7 +63,11 @@ pub(super) fn pool(reader: &mut Reader, path: &str, value: &Value) -> Option<Raw
         id_cache: table.leaf(reader, "id_cache", values::binding),
         sleep_after: table.leaf(reader, "sleep_after", values::duration(limits::SLEEP_AFTER)),
         acquire_timeout: table.leaf(reader, "acquire_timeout", values::duration(limits::ACQUIRE_TIMEOUT)),
-        max_concurrent_starts: table.leaf(reader, "max_concurrent_starts", values::whole(limits::MAX_CONCURRENT_STARTS)),
+        max_concurrent_starts: table.leaf(
+            reader,
+            "max_concurrent_starts",
+            values::whole(limits::MAX_CONCURRENT_STARTS),
+        ),
         lease_ttl: table.leaf(reader, "lease_ttl", values::duration(limits::LEASE_TTL)),
         unreachable_timeout: table.leaf(reader, "unreachable_timeout", values::duration(limits::UNREACHABLE_TIMEOUT)),
         drain_timeout: table.leaf(reader, "drain_timeout", values::duration(limits::DRAIN_TIMEOUT)),
@@ -130,7 +134,11 @@ fn routes(reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Option<R
         reader.errors.push(path, ErrorCode::TooLarge, message);
         return None;
     }
-    Some(entries.iter().enumerate().map(|(at, value)| route(reader, &join_index(path, at), value)).collect())
+    let read = entries.iter().enumerate().map(|(at, value)| {
+        reader.errors.enter(Place::Route(at));
+        route(reader, &join_index(path, at), value)
+    });
+    Some(read.collect())
 }
 
 fn route(reader: &mut Reader, path: &str, value: &Value) -> Option<RawRoute> {
@@ -143,7 +151,13 @@ fn route(reader: &mut Reader, path: &str, value: &Value) -> Option<RawRoute> {
         id: table.nested(reader, "id", id),
     };
     require(reader, &table, "pool", &route.pool, "name the pool that requests go to");
-    require(reader, &table, "id", &route.id, "say where requests carry their id, for example id = { header = \"x-session-id\" }");
+    require(
+        reader,
+        &table,
+        "id",
+        &route.id,
+        "say where requests carry their id, for example id = { header = \"x-session-id\" }",
+    );
     table.finish(reader, &[]);
     Some(route)
 }
@@ -170,6 +184,10 @@ fn id(reader: &mut Reader, path: &str, value: &Value) -> Option<RawId> {
         return Some(id);
     }
     let code = if given == 0 { ErrorCode::MissingKey } else { ErrorCode::Conflict };
-    reader.errors.push(path, code, format!("must have exactly one of header, cookie, query, segment; it has {given}"));
+    reader.errors.push(
+        path,
+        code,
+        format!("must have exactly one of header, cookie, query, segment; it has {given} of them"),
+    );
     None
 }

@@ -153,7 +153,8 @@ impl<'v> Table<'v> {
             if self.known.iter().any(|known| known == key || camel_case(known) == *key) {
                 continue;
             }
-            let home = elsewhere.iter().find(|(_, keys)| keys.iter().any(|other| other == key || camel_case(other) == *key));
+            let home =
+                elsewhere.iter().find(|(_, keys)| keys.iter().any(|other| other == key || camel_case(other) == *key));
             let mut message = String::from("is not a known key");
             if let Some((table, _)) = home {
                 message.push_str(&format!("; it belongs into the table `{table}`"));
@@ -171,7 +172,8 @@ impl<'v> Table<'v> {
 
 /// The path of `key` in the table at `path`. A key that could be mistaken for more of a path is quoted.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let plain = !key.is_empty() && key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let plain =
+        !key.is_empty() && key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     let key = if plain { key.to_owned() } else { format!("{:?}", shorten(key)) };
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
@@ -236,7 +238,9 @@ mod tests {
 
     #[test]
     fn keys_have_a_camel_case() {
-        for (snake, camel) in [("warm_target", "warmTarget"), ("shards", "shards"), ("max_concurrent_starts", "maxConcurrentStarts")] {
+        for (snake, camel) in
+            [("warm_target", "warmTarget"), ("shards", "shards"), ("max_concurrent_starts", "maxConcurrentStarts")]
+        {
             assert_eq!(camel_case(snake), camel);
         }
     }

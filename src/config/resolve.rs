@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::cover::Pattern;
-use super::errors::ErrorCode;
+use super::errors::{ErrorCode, Place};
 use super::limits::{self, built_in};
 use super::merged::{self, Merged, MergedPool, MergedReady, MergedSetup, MergedStart, Origin};
 use super::raw::{Named, RawConfig, RawId, RawRoute};
@@ -26,7 +26,8 @@ pub(super) fn config(reader: &mut Reader, raw: RawConfig) -> Option<Config> {
     let mut resolved = BTreeMap::new();
     // Defaults are filled into each pool, so what is stored can be far longer than what was written.
     let mut bytes = 0;
-    for Named { written, name, pool: raw_pool } in pools {
+    for (at, Named { written, name, pool: raw_pool }) in pools.into_iter().enumerate() {
+        reader.errors.enter(Place::Pool(at));
         let Some(raw_pool) = raw_pool else { continue };
         if !defaults_are_valid && raw_pool.container.is_absent() {
             continue;
@@ -35,7 +36,7 @@ pub(super) fn config(reader: &mut Reader, raw: RawConfig) -> Option<Config> {
         if let Some((name, pool)) = name.zip(pool) {
             bytes += document::pool(&pool).to_string().len();
             if bytes > limits::MAX_CONFIG_BYTES {
-                refuse_large(reader, "with the defaults filled into every pool it");
+                refuse_large(reader);
                 break;
             }
             resolved.insert(name, pool);
@@ -45,17 +46,25 @@ pub(super) fn config(reader: &mut Reader, raw: RawConfig) -> Option<Config> {
     let routes: Vec<Option<Route>> = routes
         .into_iter()
         .enumerate()
-        .map(|(at, raw)| raw.and_then(|raw| route(reader, &join_index("routes", at), raw, &names)))
+        .map(|(at, raw)| {
+            reader.errors.enter(Place::Route(at));
+            raw.and_then(|raw| route(reader, &join_index("routes", at), raw, &names))
+        })
         .collect();
+    reader.errors.enter(Place::Document);
     let config = Config { pools: resolved, routes: routes.into_iter().flatten().collect() };
     if reader.errors.is_empty() && document::config(&config).to_string().len() > limits::MAX_CONFIG_BYTES {
-        refuse_large(reader, "with its defaults filled in it");
+        refuse_large(reader);
     }
     Some(config)
 }
 
-fn refuse_large(reader: &mut Reader, subject: &str) {
-    let message = format!("the configuration is too long: {subject} has more than {} bytes", limits::MAX_CONFIG_BYTES);
+fn refuse_large(reader: &mut Reader) {
+    reader.errors.enter(Place::Document);
+    let message = format!(
+        "the configuration is too long: with [defaults] filled into every pool it has more than {} bytes",
+        limits::MAX_CONFIG_BYTES
+    );
     reader.errors.push("", ErrorCode::TooLarge, message);
 }
 
@@ -248,7 +257,8 @@ fn id_source(reader: &mut Reader, at: &str, raw: RawId, path: &Given<String>) ->
         && !path.ends_with("/*")
         && path.split('/').skip(1).count() <= *segment as usize
     {
-        let message = format!("no request has it: the path {:?} has too few segments (they count from 0)", shorten(path));
+        let message =
+            format!("no request has it: the path {:?} has too few segments (they count from 0)", shorten(path));
         reader.errors.push(&join(at, "segment"), ErrorCode::NeverMatches, message);
     }
     let default = given_or_absent(default)?;
@@ -264,8 +274,10 @@ fn refuse_shadowed(reader: &mut Reader, routes: &[Option<RawRoute>]) {
     let patterns: Vec<Option<Pattern<'_>>> = routes.iter().map(|route| route.as_ref().and_then(pattern)).collect();
     for (at, pattern) in patterns.iter().enumerate() {
         let Some(pattern) = pattern else { continue };
-        let earlier = patterns.iter().take(at).position(|earlier| earlier.is_some_and(|earlier| earlier.covers(*pattern)));
+        let earlier =
+            patterns.iter().take(at).position(|earlier| earlier.is_some_and(|earlier| earlier.covers(*pattern)));
         if let Some(earlier) = earlier {
+            reader.errors.enter(Place::Route(at));
             let message = format!(
                 "no request reaches this route: routes[{earlier}] comes first and matches all that this one matches; put this one before it"
             );

@@ -69,14 +69,6 @@ impl Allow {
         self.with("minimum", *range.start()).with("maximum", *range.end())
     }
 
-    pub(super) fn duration(self, range: RangeInclusive<u64>) -> Self {
-        let (from, to) = (duration::render(Millis(*range.start())), duration::render(Millis(*range.end())));
-        self.whole(range)
-            .with("type", json!(["string", "integer"]))
-            .pattern(DURATION)
-            .remark(&format!(" From {from} to {to}, as \"500ms\", \"10s\", \"5m\", \"1h\" or a number of milliseconds."))
-    }
-
     pub(super) fn pattern(self, pattern: &str) -> Self {
         self.with("pattern", pattern)
     }
@@ -92,11 +84,19 @@ impl Allow {
     pub(super) fn default_value(self, value: impl Into<Value>) -> Self {
         self.with("default", value)
     }
+}
 
-    pub(super) fn default_duration(self, value: Millis) -> Self {
-        let examples = vec![Value::from(duration::render(value)), value.0.into()];
-        self.default_value(duration::render(value)).with("examples", examples)
-    }
+/// A duration with a built-in default.
+pub(super) fn duration(range: RangeInclusive<u64>, built_in: Millis) -> Allow {
+    let (from, to) = (duration::render(Millis(*range.start())), duration::render(Millis(*range.end())));
+    let default = duration::render(built_in);
+    allow()
+        .whole(range)
+        .with("type", json!(["string", "integer"]))
+        .pattern(DURATION)
+        .default_value(default.as_str())
+        .with("examples", json!([default, built_in.0]))
+        .remark(&format!(" From {from} to {to}, as \"500ms\", \"10s\", \"5m\", \"1h\" or a number of milliseconds."))
 }
 
 impl Transform for Allow {
@@ -181,17 +181,12 @@ pub(super) fn each(mut allow: Allow) -> impl Transform {
     }
 }
 
-/// A table of tables, whose keys are names.
-pub(super) fn named_tables(max: usize, pattern: &'static str) -> impl Transform {
+/// A table whose keys are names.
+pub(super) fn named(max: usize, pattern: &'static str) -> impl Transform {
     move |schema: &mut Schema| {
         schema.insert("maxProperties".to_owned(), max.into());
         schema.insert("propertyNames".to_owned(), json!({"pattern": pattern}));
     }
-}
-
-/// A table of strings, whose keys are names.
-pub(super) fn named_strings(max: usize, pattern: &'static str) -> impl Transform {
-    named_tables(max, pattern)
 }
 
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -221,7 +216,8 @@ mod tests {
     }
 
     fn properties(schema: &Value, table: &str) -> Map<String, Value> {
-        let pointer = if table.is_empty() { "/properties".to_owned() } else { format!("/definitions/{table}/properties") };
+        let pointer =
+            if table.is_empty() { "/properties".to_owned() } else { format!("/definitions/{table}/properties") };
         schema.pointer(&pointer).and_then(Value::as_object).unwrap().clone()
     }
 
@@ -238,7 +234,10 @@ mod tests {
             std::fs::write(FILE, serde_json::to_string_pretty(&generated).unwrap() + "\n").unwrap();
         }
         let checked_in: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
-        assert!(checked_in == generated, "config/pools.schema.json is out of date: run `UPDATE_SCHEMA=1 cargo test --lib schema`");
+        assert!(
+            checked_in == generated,
+            "config/pools.schema.json is out of date: run `UPDATE_SCHEMA=1 cargo test --lib schema`"
+        );
     }
 
     #[test]
@@ -272,13 +271,17 @@ mod tests {
         let mut checked = 0;
         for (table, pointer) in TABLES {
             for (key, property) in properties(&schema, table) {
-                let (Some(min), Some(max)) = (property["minimum"].as_u64(), property["maximum"].as_u64()) else { continue };
+                let (Some(min), Some(max)) = (property["minimum"].as_u64(), property["maximum"].as_u64()) else {
+                    continue;
+                };
                 checked += 1;
                 let out_of_range = |value: Value| {
                     let result = parse_value(&with(pointer, &key, value));
                     result.is_err_and(|errors| errors.iter().any(|error| error.code == ErrorCode::OutOfRange))
                 };
-                for (number, refused) in [(min as i64 - 1, true), (min as i64, false), (max as i64, false), (max as i64 + 1, true)] {
+                for (number, refused) in
+                    [(min as i64 - 1, true), (min as i64, false), (max as i64, false), (max as i64 + 1, true)]
+                {
                     assert_eq!(out_of_range(json!(number)), refused, "{table}.{key} = {number}");
                     if property["type"] == json!(["string", "integer"]) && number >= 0 {
                         assert_eq!(out_of_range(json!(format!("{number}ms"))), refused, "{table}.{key} = {number}ms");

@@ -19,8 +19,20 @@ const RESERVED_BINDINGS: [&str; 2] = ["POOL_COORDINATOR", "WARM_POOL"];
 
 /// Headers that carry something else than an id, or that this project sets itself. `*` ends a prefix.
 const RESERVED_HEADERS: [&str; 14] = [
-    "cf-*", "x-warm-pool*", "x-sandbox-*", "sec-*", "connection", "content-encoding", "content-length", "content-type", "cookie",
-    "host", "te", "trailer", "transfer-encoding", "upgrade",
+    "cf-*",
+    "x-warm-pool*",
+    "x-sandbox-*",
+    "sec-*",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// A whole number within `range`.
@@ -77,9 +89,10 @@ pub(super) fn switch(value: &Value) -> Result<bool, Fault> {
 pub(super) fn text(value: &Value) -> Result<&str, Fault> {
     match value {
         Value::String(text) => Ok(text),
-        Value::Number(_) | Value::Bool(_) => {
-            Err(Fault::new(ErrorCode::WrongType, format!("must be a string; it is {value}. Put it in quotes: \"{value}\"")))
-        }
+        Value::Number(_) | Value::Bool(_) => Err(Fault::new(
+            ErrorCode::WrongType,
+            format!("must be a string; it is {value}. Put it in quotes: \"{value}\""),
+        )),
         other => Err(Fault::wrong_type("a string", other)),
     }
 }
@@ -99,7 +112,10 @@ fn bounded_text(value: &Value, max: usize) -> Result<String, Fault> {
 /// The name of a pool.
 pub(super) fn pool_name(name: &str) -> Result<PoolName, Fault> {
     PoolName::try_from(name.to_owned()).map_err(|_| {
-        let message = format!("{:?} is not a pool name: 1 to 64 of a-z A-Z 0-9 _ -, starting with a letter or digit", shorten(name));
+        let message = format!(
+            "{:?} is not a pool name: 1 to 64 of a-z A-Z 0-9 _ -, starting with a letter or digit",
+            shorten(name)
+        );
         Fault::new(ErrorCode::InvalidName, message)
     })
 }
@@ -161,7 +177,9 @@ fn is_dot_segment(segment: &str) -> bool {
 fn path_characters(path: &str) -> Result<(), Fault> {
     let fine = path.starts_with('/')
         && path.len() <= limits::MAX_PATH
-        && path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'));
+        && path.bytes().all(|b| {
+            b.is_ascii_graphic() && !matches!(b, b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+        });
     if fine {
         return Ok(());
     }
@@ -186,7 +204,10 @@ pub(super) fn host(value: &Value) -> Result<String, Fault> {
     if name.len() <= limits::MAX_HOST && name.split('.').all(label) {
         return Ok(host);
     }
-    let message = format!("must be a host name without port, such as \"py.example.com\" or \"*.example.com\"; it is {:?}", shorten(&host));
+    let message = format!(
+        "must be a host name without port, such as \"py.example.com\" or \"*.example.com\"; it is {:?}",
+        shorten(&host)
+    );
     Err(Fault::new(ErrorCode::InvalidValue, message))
 }
 
@@ -225,7 +246,8 @@ pub(super) fn query_name(value: &Value) -> Result<String, Fault> {
     if (1..=limits::MAX_ID_NAME).contains(&name.len()) && !name.chars().any(char::is_control) {
         return Ok(name.to_owned());
     }
-    let message = format!("must have 1 to {} bytes and no control characters; it is {:?}", limits::MAX_ID_NAME, shorten(name));
+    let message =
+        format!("must have 1 to {} bytes and no control characters; it is {:?}", limits::MAX_ID_NAME, shorten(name));
     Err(Fault::new(ErrorCode::InvalidName, message))
 }
 
@@ -235,7 +257,8 @@ pub(super) fn session_id(value: &Value) -> Result<String, Fault> {
     if (1..=limits::MAX_SESSION_ID).contains(&id.len()) && !id.chars().any(char::is_control) {
         return Ok(id.to_owned());
     }
-    let message = format!("must have 1 to {} bytes and no control characters; it is {:?}", limits::MAX_SESSION_ID, shorten(id));
+    let message =
+        format!("must have 1 to {} bytes and no control characters; it is {:?}", limits::MAX_SESSION_ID, shorten(id));
     Err(Fault::new(ErrorCode::InvalidValue, message))
 }
 
@@ -249,7 +272,10 @@ pub(super) fn method(value: &Value) -> Result<String, Fault> {
         return Ok(word.to_owned());
     }
     let hint = nearest(word, METHODS.into_iter()).map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
-    Err(Fault::new(ErrorCode::InvalidValue, format!("must be one of {}; it is {:?}{hint}", METHODS.join(", "), shorten(word))))
+    Err(Fault::new(
+        ErrorCode::InvalidValue,
+        format!("must be one of {}; it is {:?}{hint}", METHODS.join(", "), shorten(word)),
+    ))
 }
 
 /// The ports, in order, none twice.
@@ -258,7 +284,10 @@ pub(super) fn ports(reader: &mut Reader, path: &str, value: &Value) -> Option<Ve
     let mut seen = Vec::with_capacity(ports.len());
     for (at, port) in ports.iter().enumerate() {
         if seen.contains(port) {
-            reader.fault(&join_index(path, at), Fault::new(ErrorCode::InvalidValue, format!("{port} is in the list already")));
+            reader.fault(
+                &join_index(path, at),
+                Fault::new(ErrorCode::InvalidValue, format!("{port} is in the list already")),
+            );
             return None;
         }
         seen.push(*port);
@@ -328,7 +357,13 @@ fn string_map(
         return None;
     };
     if entries.len() > max_entries {
-        reader.fault(path, Fault::new(ErrorCode::TooLarge, format!("has {} entries; at most {max_entries} are allowed", entries.len())));
+        reader.fault(
+            path,
+            Fault::new(
+                ErrorCode::TooLarge,
+                format!("has {} entries; at most {max_entries} are allowed", entries.len()),
+            ),
+        );
         return None;
     }
     let read: Vec<_> = entries

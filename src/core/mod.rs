@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod coordinator;
 pub mod failure;
+pub mod gateway;
 pub mod id;
 pub mod outcome;
 pub mod plan;

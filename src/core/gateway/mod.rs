@@ -1,0 +1,27 @@
+//! What the gateway decides, without doing any of it: which route and id a request has, what it remembers between
+//! requests, when a request is sent again, and how a failure is told.
+//!
+//! Always true:
+//! - nothing that is remembered is trusted: an entry of [`RouteCache`] or a [`hint`] only ever names a container that
+//!   checks id and epoch itself, so a stale or forged one costs one retry and shows nobody another's container;
+//! - a request is sent to at most [`dispatch::MAX_SENDS`] containers, and again only when nothing of it can have reached one,
+//!   or when it is safe to repeat;
+//! - what is remembered is bounded.
+
+pub mod admin;
+mod cache;
+pub mod denial;
+pub mod dispatch;
+pub mod hint;
+mod identify;
+mod routing;
+mod target;
+mod token;
+
+pub use cache::{CACHE_CAPACITY, RouteCache, Sticky};
+pub use denial::{Denial, DenialCode};
+pub use dispatch::{Destination, Dispatch, Next, Replay};
+pub use identify::{IdProblem, session_id};
+pub use routing::{REFRESH_EVERY, Routing};
+pub use target::Target;
+pub use token::{MAX_TOKEN_LEN, bearer, token_matches};

@@ -25,5 +25,9 @@
 
 pub mod config;
 pub mod core;
+mod edge;
 pub mod embedded;
+mod store;
 pub mod wire;
+
+pub use edge::{PoolCoordinator, WarmPool};

@@ -1,0 +1,67 @@
+//! The one alarm of a Durable Object.
+
+use std::cell::Cell;
+
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use worker::State;
+
+use crate::config::resolved::Millis;
+
+#[wasm_bindgen]
+extern "C" {
+    /// `setAlarm` and `deleteAlarm` take effect at once; their promises only say when they are durable, which the
+    /// runtime waits for anyway before it lets anything out.
+    type AlarmStorage;
+
+    #[wasm_bindgen(method, catch, js_name = setAlarm)]
+    fn set_alarm(this: &AlarmStorage, at: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = deleteAlarm)]
+    fn delete_alarm(this: &AlarmStorage) -> Result<Promise, JsValue>;
+}
+
+/// The alarm, and what it was last set to by this object, so that it is not set again to the same time.
+pub struct Alarm {
+    storage: AlarmStorage,
+    set_to: Cell<SetTo>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SetTo {
+    /// Whatever the object's former life left.
+    Unknown,
+    Nothing,
+    Time(Millis),
+}
+
+impl Alarm {
+    /// The object's alarm.
+    pub fn of(state: &State) -> Self {
+        let storage = state.storage();
+        let storage: &JsValue = storage.as_raw().as_ref();
+        Self { storage: storage.clone().unchecked_into(), set_to: Cell::new(SetTo::Unknown) }
+    }
+
+    /// It rang: it is not set any more.
+    pub fn rang(&self) {
+        self.set_to.set(SetTo::Nothing);
+    }
+
+    /// Sets it, or takes it away.
+    pub fn set(&self, at: Option<Millis>) {
+        let wanted = at.map_or(SetTo::Nothing, SetTo::Time);
+        if self.set_to.replace(wanted) == wanted {
+            return;
+        }
+        let done = match at {
+            Some(at) => self.storage.set_alarm(at.0 as f64),
+            None => self.storage.delete_alarm(),
+        };
+        if let Err(error) = done {
+            // Not set: the next step tries again.
+            self.set_to.set(SetTo::Unknown);
+            tracing::error!(error = super::js::error_text(&error), "the alarm could not be set");
+        }
+    }
+}

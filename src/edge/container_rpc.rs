@@ -1,0 +1,109 @@
+//! Calls of a shard to a container object: a Rust agent, or any class with the methods of `@cloudflare/containers`.
+
+use wasm_bindgen::JsValue;
+use worker::{Env, Stub};
+
+use super::js::{self, CallError};
+use crate::config::resolved::{BindingName, Millis};
+use crate::core::failure::{FailureClass, StartFailure};
+use crate::core::id::{ContainerId, ShardId};
+use crate::core::shard::{Call, ContainerKind, Finding, Input, Spec};
+use crate::wire::agent::{StartReply, StartRequest, StateReply, Status};
+
+/// How long a call that only asks or signals may take.
+const CALL_DEADLINE: Millis = Millis::from_secs(10);
+/// How long a destruction may take: the platform kills the process and waits for its end.
+const DESTROY_DEADLINE: Millis = Millis::from_secs(30);
+
+/// Makes the call, and returns the input that tells the shard how it went.
+pub async fn perform(env: &Env, owner: &ShardId, container: ContainerId, binding: &BindingName, call: Call) -> Input {
+    match call {
+        Call::Start(spec) => {
+            let result = start(env, owner, container, binding, *spec).await;
+            Input::StartDone { container, result }
+        }
+        Call::Stop => Input::StopDone(container, tell(env, container, binding, "stop", CALL_DEADLINE).await),
+        Call::Destroy => {
+            Input::DestroyDone(container, tell(env, container, binding, "destroy", DESTROY_DEADLINE).await)
+        }
+        Call::Check => Input::CheckDone(container, check(env, container, binding).await),
+        Call::Renew => {
+            tell(env, container, binding, "renewActivityTimeout", CALL_DEADLINE).await;
+            Input::Woken
+        }
+    }
+}
+
+/// The stub of a container object. A new one for each call: after an error a stub is spent.
+pub fn stub(env: &Env, container: ContainerId, binding: &BindingName) -> worker::Result<Stub> {
+    env.durable_object(binding.as_str())?.get_by_name(&container.to_string())
+}
+
+/// The text by which a container object is known to itself: `ctx.id.toString()`.
+pub fn hex_id(env: &Env, container: ContainerId, binding: &BindingName) -> worker::Result<String> {
+    let namespace = env.durable_object(binding.as_str())?;
+    Ok(namespace.id_from_name(&container.to_string())?.to_string())
+}
+
+async fn start(
+    env: &Env,
+    owner: &ShardId,
+    container: ContainerId,
+    binding: &BindingName,
+    spec: Spec,
+) -> Result<ContainerKind, StartFailure> {
+    let deadline = spec.start_timeout();
+    let request = StartRequest {
+        container,
+        owner: owner.clone(),
+        start: spec.start,
+        sleep_after: spec.sleep_after,
+        lease_ttl: spec.lease_ttl,
+        drain_timeout: spec.drain_timeout,
+    };
+    let stub = match stub(env, container, binding) {
+        Ok(stub) => stub,
+        Err(error) => {
+            let message = format!("the Worker has no Durable Object binding {binding}: {error}");
+            return Err(StartFailure::new(FailureClass::Permanent, message));
+        }
+    };
+    let unknown = |error: JsValue| StartFailure::new(FailureClass::Unknown, js::error_text(&error));
+    let request = js::to_js(&request).map_err(unknown)?;
+    match js::invoke(&stub.into_rpc(), "startAndWaitForPorts", &[request], deadline).await {
+        // A class of `@cloudflare/containers` answers nothing.
+        Ok(answer) if answer.is_null_or_undefined() => Ok(ContainerKind::Class),
+        Ok(answer) => match js::from_js(answer).map_err(unknown)? {
+            StartReply::Ready => Ok(ContainerKind::Agent),
+            StartReply::Failed(failure) => Err(failure),
+        },
+        Err(CallError::Threw(text)) => Err(StartFailure::of_message(text)),
+        Err(late @ CallError::Late { .. }) => Err(StartFailure::new(FailureClass::Unknown, late.to_string())),
+    }
+}
+
+async fn check(env: &Env, container: ContainerId, binding: &BindingName) -> Finding {
+    let Ok(stub) = stub(env, container, binding) else { return Finding::Unknown };
+    let Ok(answer) = js::invoke(&stub.into_rpc(), "getState", &[], CALL_DEADLINE).await else {
+        return Finding::Unknown;
+    };
+    match js::from_js::<StateReply>(answer) {
+        Ok(StateReply { status: Status::Running | Status::Healthy, .. }) => Finding::Running,
+        Ok(StateReply { status: Status::Stopping, .. }) => Finding::Stopping,
+        Ok(StateReply { status: Status::Stopped | Status::StoppedWithCode, .. }) => Finding::Stopped,
+        // A status of another version of the class proves nothing.
+        Err(_) => Finding::Unknown,
+    }
+}
+
+/// Calls a method that answers nothing. Returns whether it did.
+async fn tell(env: &Env, container: ContainerId, binding: &BindingName, method: &str, deadline: Millis) -> bool {
+    let Ok(stub) = stub(env, container, binding) else { return false };
+    match js::invoke(&stub.into_rpc(), method, &[], deadline).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%container, method, %error, "a call to a container failed");
+            false
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The `PoolCoordinator` Durable Object: one, named [`COORDINATOR_NAME`](crate::wire::COORDINATOR_NAME).
+//!
+//! A thin adapter over [`Coordinator`], with the same order in every step as a shard's: step, write, set the alarm, and only then
+//! send. Every call first tells the machine what this deploy brings, so that the configuration of a new deploy is in
+//! force as soon as any of its code runs.
+//!
+//! RPC methods (see `src/shim/index.d.ts`): `report`, `plan`, `getConfig`, `putConfig`, `deleteConfig`, `stats`,
+//! `shutdownPrewarmed`, `prime`.
+
+// The methods that the macro adds have no documentation.
+#![allow(missing_docs)]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::abort::abort;
+use super::alarm::Alarm;
+use super::bundled::bundled;
+use super::js::{self, CallError};
+use super::log;
+use crate::config::Config;
+use crate::config::resolved::{Millis, Pool, PoolName};
+use crate::core::coordinator::{Coordinator, Deployed, Effects, Input};
+use crate::core::id::{ShardId, ShardIndex};
+use crate::core::plan::{Plan, PlanVersion};
+use crate::core::stats::{ShardStats, merge};
+use crate::store::{Database, load_coordinator, save_coordinator};
+use crate::wire::coordinator::{
+    ConfigProblem, ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport,
+};
+
+/// How long a shard has to take a plan.
+const PUSH_DEADLINE: Millis = Millis::from_secs(10);
+/// How long a shard has to answer for the stats; one that has not by then is listed as missing.
+const STATS_DEADLINE: Millis = Millis::from_secs(2);
+
+/// Config versions, shares, merged stats.
+#[durable_object(alarm)]
+pub struct PoolCoordinator {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    /// The machine, or why there is none: then every call fails with it.
+    loaded: Result<Loaded, String>,
+    alarm: Alarm,
+}
+
+struct Loaded {
+    machine: RefCell<Coordinator>,
+    database: Database,
+}
+
+impl DurableObject for PoolCoordinator {
+    fn new(state: State, env: Env) -> Self {
+        log::init();
+        let loaded = load_coordinator(&state)
+            .map(|(database, registry, acknowledged)| Loaded {
+                machine: RefCell::new(Coordinator::load(registry, acknowledged)),
+                database,
+            })
+            .map_err(|error| error.to_string());
+        let alarm = Alarm::of(&state);
+        Self { inner: Rc::new(Inner { state, env, loaded, alarm }) }
+    }
+
+    async fn fetch(&self, _request: Request) -> worker::Result<Response> {
+        Response::error("The PoolCoordinator is called by RPC.", 405)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.inner.alarm.rang();
+        self.inner.drive(Input::Woken).map_err(worker::Error::from)?;
+        Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl PoolCoordinator {
+    /// [`ShardReport`] -> [`ReportReply`].
+    pub fn report(&self, report: JsValue) -> Result<JsValue, JsValue> {
+        let ShardReport { shard, plan } = js::from_js(report)?;
+        self.inner.deploy()?;
+        if let Some(version) = plan {
+            self.inner.drive(Input::Acknowledged(shard.clone(), version)).map_err(|error| js::js_error(&error))?;
+        }
+        let reply = self.inner.with(|machine| match machine.plan_of(&shard) {
+            None => ReportReply::UnknownPool,
+            Some(in_force) if plan.is_some_and(|has| has >= in_force.version) => ReportReply::Current,
+            Some(in_force) => ReportReply::Changed(Box::new(in_force)),
+        })?;
+        js::to_js(&reply)
+    }
+
+    /// [`PlanQuestion`] -> [`PlanReply`].
+    pub fn plan(&self, question: JsValue) -> Result<JsValue, JsValue> {
+        let PlanQuestion { known } = js::from_js(question)?;
+        self.inner.deploy()?;
+        let reply = self.inner.with(|machine| {
+            if known >= machine.version() { PlanReply::Current } else { PlanReply::Changed(Box::new(view(machine))) }
+        })?;
+        js::to_js(&reply)
+    }
+
+    /// The [`ConfigView`] in force.
+    #[wasm_bindgen(js_name = getConfig)]
+    pub fn get_config(&self) -> Result<JsValue, JsValue> {
+        self.inner.deploy()?;
+        js::to_js(&self.inner.with(|machine| view(machine))?)
+    }
+
+    /// [`Config`] -> [`PutReply`].
+    #[wasm_bindgen(js_name = putConfig)]
+    pub fn put_config(&self, config: JsValue) -> Result<JsValue, JsValue> {
+        let config: Config = js::from_js(config)?;
+        self.inner.deploy()?;
+        let objections = self.inner.with(|machine| machine.objections(&config))?;
+        if !objections.is_empty() {
+            let problem = |objection: crate::core::coordinator::Objection| ConfigProblem {
+                path: format!("pools.{}.shards", objection.pool),
+                message: format!(
+                    "the pool runs with {} shards; {} would move ids away from their containers",
+                    objection.shards.get(),
+                    objection.asked.get()
+                ),
+            };
+            return js::to_js(&PutReply::Refused(objections.into_iter().map(problem).collect()));
+        }
+        self.inner.drive(Input::Put(Box::new(config))).map_err(|error| js::js_error(&error))?;
+        js::to_js(&PutReply::Applied(Box::new(self.inner.with(|machine| view(machine))?)))
+    }
+
+    /// Drops what `putConfig` set; returns the [`ConfigView`] in force then.
+    #[wasm_bindgen(js_name = deleteConfig)]
+    pub fn delete_config(&self) -> Result<JsValue, JsValue> {
+        self.inner.deploy()?;
+        self.inner.drive(Input::DropOverride).map_err(|error| js::js_error(&error))?;
+        self.get_config()
+    }
+
+    /// `{pools: [stats]}`, of one pool or (null) of all.
+    pub fn stats(&self, pool: JsValue) -> Result<JsValue, JsValue> {
+        self.inner.deploy()?;
+        let wanted = pool.as_string();
+        let pools: Vec<(PoolName, Pool)> = self
+            .inner
+            .with(|machine| machine.config().pools)?
+            .into_iter()
+            .filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name.as_str()))
+            .collect();
+        let inner = Rc::clone(&self.inner);
+        Ok(future_to_promise(async move {
+            let mut stats = Vec::with_capacity(pools.len());
+            for (name, pool) in pools {
+                stats.push(inner.pool_stats(name, &pool).await.map_err(|error| js::js_error(&error))?);
+            }
+            js::to_js(&json!({ "pools": stats }))
+        })
+        .into())
+    }
+
+    /// Has every shard of a pool replace its unassigned containers. Returns how many were sent away.
+    #[wasm_bindgen(js_name = shutdownPrewarmed)]
+    pub fn shutdown_prewarmed(&self, pool: JsValue) -> Result<JsValue, JsValue> {
+        self.inner.deploy()?;
+        let name = pool.as_string().unwrap_or_default();
+        let shards: Vec<ShardId> =
+            self.inner.with(|machine| machine.shards().filter(|shard| shard.pool.as_str() == name).collect())?;
+        let inner = Rc::clone(&self.inner);
+        Ok(future_to_promise(async move {
+            let calls: FuturesUnordered<_> =
+                shards.iter().map(|shard| inner.call(shard, "shutdownPrewarmed", &[], PUSH_DEADLINE)).collect();
+            let mut count = 0.0;
+            for answer in calls.collect::<Vec<_>>().await {
+                // One that failed is told to the caller: its containers are still there.
+                let answer = answer.map_err(|error| js::js_error(&error.to_string()))?;
+                count += answer.as_f64().unwrap_or_default();
+            }
+            Ok(JsValue::from_f64(count))
+        })
+        .into())
+    }
+
+    /// Sees to it that every shard has the plan in force, and so wakes those that never ran.
+    pub fn prime(&self) -> Result<(), JsValue> {
+        self.inner.deploy()?;
+        self.inner.drive(Input::Woken).map_err(|error| js::js_error(&error))
+    }
+}
+
+fn view(machine: &Coordinator) -> ConfigView {
+    ConfigView { version: machine.version(), source: machine.source(), config: machine.config() }
+}
+
+impl Inner {
+    fn loaded(&self) -> Result<&Loaded, String> {
+        self.loaded.as_ref().map_err(Clone::clone)
+    }
+
+    fn with<T>(&self, body: impl FnOnce(&Coordinator) -> T) -> Result<T, JsValue> {
+        let loaded = self.loaded().map_err(|error| js::js_error(&error))?;
+        let machine = loaded.machine.try_borrow().map_err(|error| js::js_error(&error.to_string()))?;
+        Ok(body(&machine))
+    }
+
+    /// Tells the machine what this deploy brings.
+    fn deploy(self: &Rc<Self>) -> Result<(), JsValue> {
+        let bundled = bundled(&self.env);
+        let deployed =
+            Deployed { stamp: bundled.stamp, source: bundled.source, config: bundled.config.clone() };
+        self.drive(Input::Deployed(Box::new(deployed))).map_err(|error| js::js_error(&error))
+    }
+
+    fn drive(self: &Rc<Self>, input: Input) -> Result<(), String> {
+        let loaded = self.loaded()?;
+        let mut fx = Effects::default();
+        {
+            let mut machine = loaded.machine.try_borrow_mut().map_err(|error| error.to_string())?;
+            machine.step(js::now(), input, &mut fx);
+            if !fx.writes.is_empty() {
+                if let Err(error) = save_coordinator(&loaded.database, &fx.writes) {
+                    abort(&self.state, &error.to_string());
+                    return Err(error.to_string());
+                }
+            }
+            self.alarm.set(machine.next_timeout());
+        }
+        for (shard, plan) in fx.pushes {
+            let inner = Rc::clone(self);
+            self.state.wait_until(async move { inner.push(shard, plan).await });
+        }
+        Ok(())
+    }
+
+    async fn push(self: &Rc<Self>, shard: ShardId, plan: Plan) {
+        let input = match self.send(&shard, &plan).await {
+            Ok(version) => Input::Acknowledged(shard, version),
+            Err(error) => {
+                tracing::warn!(%shard, %error, "a plan could not be sent to its shard");
+                Input::PushFailed(shard)
+            }
+        };
+        if let Err(error) = self.drive(input) {
+            tracing::error!(error, "the coordinator could not take a step");
+        }
+    }
+
+    async fn send(&self, shard: &ShardId, plan: &Plan) -> Result<PlanVersion, CallError> {
+        let threw = |error: JsValue| CallError::Threw(js::error_text(&error));
+        let plan = js::to_js(plan).map_err(threw)?;
+        let version = self.call(shard, "configure", &[plan], PUSH_DEADLINE).await?;
+        js::from_js(version).map_err(threw)
+    }
+
+    async fn call(
+        &self,
+        shard: &ShardId,
+        method: &str,
+        args: &[JsValue],
+        deadline: Millis,
+    ) -> Result<JsValue, CallError> {
+        let threw = |error: worker::Error| CallError::Threw(error.to_string());
+        let pools = self.env.durable_object("WARM_POOL").map_err(threw)?;
+        let stub = pools.get_by_name(&shard.to_string()).map_err(threw)?;
+        js::invoke(&stub.into_rpc(), method, args, deadline).await
+    }
+
+    /// A pool's name, configuration and numbers, in the shape of `cf-container-warm-pool` with ours beside.
+    async fn pool_stats(&self, name: PoolName, pool: &Pool) -> Result<Value, String> {
+        let asked: FuturesUnordered<_> =
+            (0..pool.shards.get()).map(ShardIndex).map(|index| self.shard_stats(&name, index)).collect();
+        let mut answered = Vec::new();
+        let mut missing = Vec::new();
+        for (index, stats) in asked.collect::<Vec<_>>().await {
+            match stats {
+                Some(stats) => answered.push(stats),
+                None => missing.push(index),
+            }
+        }
+        answered.sort_by_key(|stats| stats.shard);
+        missing.sort();
+        let mut stats = serde_json::to_value(merge(answered, missing)).map_err(|error| error.to_string())?;
+        if let Some(fields) = stats.as_object_mut() {
+            fields.insert("name".to_owned(), json!(name));
+            fields.insert("config".to_owned(), pool.to_stats_json());
+            fields.insert("maxInstances".to_owned(), json!(pool.max_instances));
+        }
+        Ok(stats)
+    }
+
+    async fn shard_stats(&self, pool: &PoolName, index: ShardIndex) -> (ShardIndex, Option<ShardStats>) {
+        let shard = ShardId { pool: pool.clone(), index };
+        let answer = self.call(&shard, "getStats", &[], STATS_DEADLINE).await;
+        let stats = answer.ok().and_then(|answer| js::from_js(answer).ok());
+        (index, stats)
+    }
+}

@@ -1,0 +1,115 @@
+//! JavaScript from Rust: values in and out, calls with a deadline, errors with their causes.
+
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use js_sys::{Array, Function, Promise, Reflect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use worker::{Date, Delay};
+
+use crate::config::resolved::Millis;
+
+/// How many causes of an error are read.
+const MAX_CAUSES: usize = 8;
+
+/// Now, in ms since 1970. It stands still between two I/O events.
+pub fn now() -> Millis {
+    Millis(Date::now().as_millis())
+}
+
+/// A value as plain objects, arrays, strings and numbers.
+///
+/// # Errors
+///
+/// When the value cannot be one, which none of our messages is.
+pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|error| js_error(&error.to_string()))
+}
+
+/// A value from plain objects.
+///
+/// # Errors
+///
+/// A JavaScript `TypeError` that says what was expected.
+pub fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| js_sys::TypeError::new(&error.to_string()).into())
+}
+
+/// A JavaScript `Error`.
+pub fn js_error(message: &str) -> JsValue {
+    js_sys::Error::new(message).into()
+}
+
+/// The message of a thrown value and those of its causes, outermost first.
+pub fn error_text(error: &JsValue) -> String {
+    let mut texts = Vec::new();
+    let mut current = error.clone();
+    while !current.is_null_or_undefined() && texts.len() < MAX_CAUSES {
+        let message = get(&current, "message").as_string().or_else(|| current.as_string());
+        texts.push(message.unwrap_or_else(|| "an error without a message".to_owned()));
+        current = get(&current, "cause");
+    }
+    texts.join(": ")
+}
+
+/// A property; undefined when there is none.
+pub fn get(object: &JsValue, key: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Why a call failed. Neither proves that it did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It threw.
+    #[error("{0}")]
+    Threw(String),
+    /// It did not answer in time.
+    #[error("no answer to {method} within {} ms", deadline.0)]
+    Late {
+        /// What was called.
+        method: String,
+        /// How long it had.
+        deadline: Millis,
+    },
+}
+
+/// Calls a method of an RPC stub and waits for its answer, at most until the deadline.
+///
+/// # Errors
+///
+/// When it throws or is late; the stub must not be used again.
+pub async fn invoke(stub: &JsValue, method: &str, args: &[JsValue], deadline: Millis) -> Result<JsValue, CallError> {
+    let threw = |error: JsValue| CallError::Threw(error_text(&error));
+    let function: Function = get(stub, method)
+        .dyn_into()
+        .map_err(|_| CallError::Threw(format!("the object has no method {method}")))?;
+    let args: Array = args.iter().collect();
+    let answer = Reflect::apply(&function, stub, &args).map_err(threw)?;
+    let promise = Promise::resolve(&answer);
+    let call = std::pin::pin!(JsFuture::from(promise));
+    let timer = std::pin::pin!(Delay::from(Duration::from_millis(deadline.0)));
+    match select(call, timer).await {
+        Either::Left((result, _)) => result.map_err(threw),
+        Either::Right(((), _)) => Err(CallError::Late { method: method.to_owned(), deadline }),
+    }
+}
+
+/// Like [`invoke`], with one message for another.
+///
+/// # Errors
+///
+/// As [`invoke`], and when the answer is not what was expected.
+pub async fn ask<Q: Serialize, A: DeserializeOwned>(
+    stub: &JsValue,
+    method: &str,
+    question: &Q,
+    deadline: Millis,
+) -> Result<A, CallError> {
+    let threw = |error: JsValue| CallError::Threw(error_text(&error));
+    let question = to_js(question).map_err(threw)?;
+    let answer = invoke(stub, method, &[question], deadline).await?;
+    from_js(answer).map_err(threw)
+}

@@ -1,0 +1,99 @@
+//! What happens, one JSON object a line on the console. Ids of sessions never appear.
+
+use std::fmt;
+use std::sync::Once;
+
+use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event as TracingEvent, Level, Metadata, Subscriber};
+
+use crate::core::id::ShardId;
+use crate::core::shard::Event;
+
+/// Sends what `tracing` hears to the console. Once per isolate; the first subscriber stays, whoever sets it.
+pub fn init() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An application's own subscriber goes first.
+        tracing::subscriber::set_global_default(Console).ok();
+    });
+}
+
+/// A line for something that happened in a shard.
+pub fn shard_event(shard: &ShardId, event: &Event) {
+    match event {
+        Event::Starting(container) => tracing::debug!(%shard, %container, "starting"),
+        Event::Ready(container) => tracing::debug!(%shard, %container, "ready"),
+        Event::StartFailed(container, failure) => {
+            tracing::warn!(%shard, %container, class = failure.class.as_str(), message = failure.message, "start failed");
+        }
+        Event::Assigned(container, assignment) => {
+            let reason = assignment.reason.map_or("", |reason| reason.as_str());
+            let (epoch, outcome) = (assignment.epoch.0, assignment.outcome.as_str());
+            tracing::debug!(%shard, %container, epoch, outcome, reason, "assigned");
+        }
+        Event::Draining(container, cause) => tracing::debug!(%shard, %container, ?cause, "draining"),
+        Event::Gone(container) => tracing::debug!(%shard, %container, "gone"),
+        Event::Configured(plan) => {
+            tracing::info!(%shard, version = plan.version.version, stamp = plan.version.stamp, "configured");
+        }
+    }
+}
+
+struct Console;
+
+impl Subscriber for Console {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::INFO
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &TracingEvent<'_>) {
+        let level = *event.metadata().level();
+        let mut fields = Fields(Map::new());
+        fields.0.insert("level".to_owned(), json!(level.as_str().to_lowercase()));
+        event.record(&mut fields);
+        let line = Value::Object(fields.0).to_string();
+        if level <= Level::WARN {
+            worker::console_error!("{line}");
+        } else {
+            worker::console_log!("{line}");
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Fields(Map<String, Value>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), json!(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), json!(format!("{value:?}")));
+    }
+}

@@ -1,0 +1,14 @@
+//! The adapters between the machines and the Workers runtime: Durable Objects, RPC, the gateway.
+
+mod abort;
+mod alarm;
+mod bundled;
+mod container_rpc;
+mod coordinator_do;
+mod entropy;
+pub mod js;
+mod log;
+mod warm_pool_do;
+
+pub use coordinator_do::PoolCoordinator;
+pub use warm_pool_do::WarmPool;

@@ -1,0 +1,437 @@
+//! The `WarmPool` Durable Object: one shard, named `{pool}/{shard}`.
+//!
+//! A thin adapter over [`Shard`]. For every input it does, in one synchronous function: borrow, step, write the rows in
+//! one transaction, set the one alarm, release the borrow; only then it runs the effects, and the result of each comes
+//! back as a new input. So no borrow crosses an await, and nothing is done before it is written (the runtime holds
+//! outgoing messages until writes are durable). A write that fails throws the object away: it is loaded anew from its
+//! rows, which know nothing of the step.
+//!
+//! RPC methods (see `src/shim/index.d.ts`): `acquire`, `getContainer`, `lookupContainer`, `release`, `confirmLease`,
+//! `reportStopped`, `getStats`, `configure`, `shutdownPrewarmed`.
+
+// The methods that the macro adds have no documentation.
+#![allow(missing_docs)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures::channel::oneshot;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::abort::abort;
+use super::alarm::Alarm;
+use super::bundled::bundled;
+use super::entropy::RuntimeEntropy;
+use super::js::{self, CallError};
+use super::{container_rpc, log};
+use crate::config::resolved::Millis;
+use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
+use crate::core::outcome::{Assignment, Refusal};
+use crate::core::plan::{Plan, PlanVersion};
+use crate::core::shard::{Action, DrainCause, Effects, Event, Input, Shard, WaiterId};
+use crate::store::{Database, load_shard, save_shard};
+use crate::wire::COORDINATOR_NAME;
+use crate::wire::agent::{LeaseReply, LeaseRequest};
+use crate::wire::coordinator::{ReportReply, ShardReport};
+use crate::wire::shard::{AcquireReply, AcquireRequest};
+
+/// How long a shard without a plan waits for the coordinator before it takes the bundled one.
+const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
+/// How long a report, or a call to a sibling, may take.
+const PEER_DEADLINE: Millis = Millis::from_secs(5);
+/// The length of a Durable Object id as text.
+const HEX_ID_LEN: usize = 64;
+
+/// One shard of one pool.
+#[durable_object(alarm)]
+pub struct WarmPool {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    /// The shard, or why there is none: then every call fails with it.
+    shard: Result<Loaded, String>,
+    waiters: RefCell<BTreeMap<WaiterId, oneshot::Sender<Result<Assignment, Refusal>>>>,
+    next_waiter: Cell<u64>,
+    alarm: Alarm,
+    /// The ids by which container objects know themselves, as far as they were asked for.
+    hex_ids: RefCell<BTreeMap<String, ContainerId>>,
+}
+
+struct Loaded {
+    id: ShardId,
+    machine: RefCell<Shard>,
+    database: Database,
+}
+
+impl DurableObject for WarmPool {
+    fn new(state: State, env: Env) -> Self {
+        log::init();
+        let shard = load(&state, &env);
+        let alarm = Alarm::of(&state);
+        if let Ok(loaded) = &shard {
+            // Whatever was under way is taken up by the first step.
+            alarm.set(loaded.machine.try_borrow().ok().and_then(|machine| machine.next_timeout()));
+        }
+        let inner = Inner {
+            state,
+            env,
+            shard,
+            waiters: RefCell::new(BTreeMap::new()),
+            next_waiter: Cell::new(0),
+            alarm,
+            hex_ids: RefCell::new(BTreeMap::new()),
+        };
+        Self { inner: Rc::new(inner) }
+    }
+
+    async fn fetch(&self, _request: Request) -> worker::Result<Response> {
+        Response::error("A WarmPool is called by RPC.", 405)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.inner.alarm.rang();
+        self.inner.drive(Input::Woken).map_err(worker::Error::from)?;
+        Response::empty()
+    }
+}
+
+fn load(state: &State, env: &Env) -> Result<Loaded, String> {
+    let id: ShardId = match state.id().name() {
+        Some(name) => name.parse().map_err(|error| format!("{error}, not {name:?}"))?,
+        None => return Err("a WarmPool object must be addressed by name, as `{pool}/{shard}`".to_owned()),
+    };
+    let (database, rows) = load_shard(state).map_err(|error| error_chain(&error))?;
+    let mut machine = Shard::load(id.clone(), rows, js::now());
+    if let Some(plan) = plan_of_this_deploy(&machine, env) {
+        let mut entropy = RuntimeEntropy;
+        let mut fx = Effects::new(&mut entropy);
+        machine.adopt(plan, &mut fx);
+        save_shard(&database, &fx.writes).map_err(|error| error_chain(&error))?;
+    }
+    Ok(Loaded { id, machine: RefCell::new(machine), database })
+}
+
+/// What a newer deploy than the shard knows has bundled for its pool.
+fn plan_of_this_deploy(machine: &Shard, env: &Env) -> Option<Plan> {
+    let plan = machine.plan()?;
+    let bundled = bundled(env);
+    let pool = bundled.config.pools.get(&machine.id().pool);
+    if pool.is_none() && plan.version.version == 0 {
+        // Configured by code, not by a file: no file can take it away.
+        return None;
+    }
+    plan.deployed(pool, bundled.stamp, machine.id().index)
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[wasm_bindgen]
+impl WarmPool {
+    /// [`AcquireRequest`] -> [`AcquireReply`]. At once when the id has a container, else a promise.
+    pub fn acquire(&self, request: JsValue) -> Result<JsValue, JsValue> {
+        let AcquireRequest { id, shards, suspect } = js::from_js(request)?;
+        if suspect.is_none() {
+            if let Some(assignment) = self.inner.sticky(&id)? {
+                return js::to_js(&AcquireReply::Assigned(assignment));
+            }
+        }
+        let inner = Rc::clone(&self.inner);
+        let reply = async move {
+            js::to_js(&match inner.acquire(id, shards, suspect).await? {
+                Ok(assignment) => AcquireReply::Assigned(assignment),
+                Err(refusal) => AcquireReply::Refused(refusal),
+            })
+        };
+        Ok(future_to_promise(reply).into())
+    }
+
+    /// The container of an id, which gets one when it has none. Throws a refusal as an `Error` whose `code` and
+    /// `retryAfterMillis` say what it is.
+    #[wasm_bindgen(js_name = getContainer)]
+    pub fn get_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
+        let id = session_id(&id)?;
+        if let Some(assignment) = self.inner.sticky(&id)? {
+            return js::to_js(&assignment);
+        }
+        let inner = Rc::clone(&self.inner);
+        let reply = async move {
+            match inner.acquire(id, None, None).await? {
+                Ok(assignment) => js::to_js(&assignment),
+                Err(refusal) => Err(refusal_error(&refusal)),
+            }
+        };
+        Ok(future_to_promise(reply).into())
+    }
+
+    /// The container of an id, or null. Gives it none.
+    #[wasm_bindgen(js_name = lookupContainer)]
+    pub fn lookup_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
+        let id = session_id(&id)?;
+        match self.inner.with(|shard| shard.lookup(&id))? {
+            Some(assignment) => js::to_js(&assignment),
+            None => Ok(JsValue::NULL),
+        }
+    }
+
+    /// The id is done with its container, which is drained. Returns whether it had one.
+    pub fn release(&self, id: JsValue) -> Result<bool, JsValue> {
+        let id = session_id(&id)?;
+        let had_one = self.inner.with(|shard| shard.lookup(&id))?.is_some();
+        self.inner.drive(Input::Release(id)).map_err(|error| js::js_error(&error))?;
+        Ok(had_one)
+    }
+
+    /// [`LeaseRequest`] -> [`LeaseReply`]: an agent asks whether it may serve an id.
+    #[wasm_bindgen(js_name = confirmLease)]
+    pub fn confirm_lease(&self, request: JsValue) -> Result<JsValue, JsValue> {
+        let LeaseRequest { container, session, epoch } = js::from_js(request)?;
+        let granted = self.inner.with(|shard| shard.confirm(js::now(), container, &session, epoch))?;
+        js::to_js(&granted.map_or(LeaseReply::Denied, LeaseReply::Granted))
+    }
+
+    /// A container has stopped, named by its UUID or by its object's hex id. Returns whether it was on the books of this
+    /// shard, or (unless `forwarded`) of a sibling.
+    #[wasm_bindgen(js_name = reportStopped)]
+    pub fn report_stopped(&self, container: JsValue, forwarded: JsValue) -> Result<JsValue, JsValue> {
+        let name = container.as_string().ok_or_else(|| js_sys::TypeError::new("reportStopped takes a string"))?;
+        if self.inner.report_stopped(&name).map_err(|error| js::js_error(&error))? {
+            return Ok(JsValue::TRUE);
+        }
+        if forwarded.is_truthy() {
+            return Ok(JsValue::FALSE);
+        }
+        let inner = Rc::clone(&self.inner);
+        Ok(future_to_promise(async move { Ok(inner.forward_stopped(name).await?.into()) }).into())
+    }
+
+    /// The shard in numbers.
+    #[wasm_bindgen(js_name = getStats)]
+    pub fn get_stats(&self) -> Result<JsValue, JsValue> {
+        js::to_js(&self.inner.with(|shard| shard.stats(js::now()))?)
+    }
+
+    /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by.
+    pub fn configure(&self, plan: JsValue) -> Result<JsValue, JsValue> {
+        let plan: Plan = js::from_js(plan)?;
+        self.inner.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
+        let version = self.inner.with(|shard| shard.plan().map(|plan| plan.version))?;
+        js::to_js(&version.unwrap_or_default())
+    }
+
+    /// Replaces every container that is not assigned. Returns how many were sent away.
+    #[wasm_bindgen(js_name = shutdownPrewarmed)]
+    pub fn shutdown_prewarmed(&self) -> Result<u32, JsValue> {
+        let events = self.inner.drive(Input::ShutdownPrewarmed).map_err(|error| js::js_error(&error))?;
+        let sent_away = |event: &&Event| matches!(event, Event::Draining(_, DrainCause::Shutdown));
+        Ok(u32::try_from(events.iter().filter(sent_away).count()).unwrap_or(u32::MAX))
+    }
+}
+
+impl Inner {
+    fn loaded(&self) -> Result<&Loaded, String> {
+        self.shard.as_ref().map_err(Clone::clone)
+    }
+
+    /// Runs something on the machine that writes nothing.
+    fn with<T>(&self, body: impl FnOnce(&mut Shard) -> T) -> Result<T, JsValue> {
+        let loaded = self.loaded().map_err(|error| js::js_error(&error))?;
+        let mut machine = loaded.machine.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?;
+        Ok(body(&mut machine))
+    }
+
+    fn sticky(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
+        self.with(|shard| shard.sticky(id))
+    }
+
+    /// The step: see the module's documentation.
+    fn drive(self: &Rc<Self>, input: Input) -> Result<Vec<Event>, String> {
+        let loaded = self.loaded()?;
+        let mut entropy = RuntimeEntropy;
+        let mut fx = Effects::new(&mut entropy);
+        {
+            let mut machine = loaded.machine.try_borrow_mut().map_err(|error| error.to_string())?;
+            machine.step(js::now(), input, &mut fx);
+            if let Err(error) = save_shard(&loaded.database, &fx.writes) {
+                let error = error_chain(&error);
+                abort(&self.state, &error);
+                return Err(error);
+            }
+            self.alarm.set(machine.next_timeout());
+        }
+        let Effects { actions, events, .. } = fx;
+        for event in &events {
+            log::shard_event(&loaded.id, event);
+        }
+        for action in actions {
+            self.run(&loaded.id, action);
+        }
+        Ok(events)
+    }
+
+    fn run(self: &Rc<Self>, owner: &ShardId, action: Action) {
+        match action {
+            Action::Reply(waiter, reply) => {
+                let waiter = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&waiter));
+                if let Some(waiter) = waiter {
+                    // A caller that is gone does not mind.
+                    waiter.send(reply).ok();
+                }
+            }
+            Action::Call { container, binding, call } => {
+                let (inner, owner) = (Rc::clone(self), owner.clone());
+                self.state.wait_until(async move {
+                    let input = container_rpc::perform(&inner.env, &owner, container, &binding, call).await;
+                    inner.drive_logged(input);
+                });
+            }
+            Action::Report => {
+                let inner = Rc::clone(self);
+                self.state.wait_until(async move {
+                    if let Err(error) = inner.report(PEER_DEADLINE).await {
+                        tracing::debug!(%error, "the coordinator did not answer a report");
+                    }
+                });
+            }
+        }
+    }
+
+    fn drive_logged(self: &Rc<Self>, input: Input) {
+        if let Err(error) = self.drive(input) {
+            tracing::error!(error, "a shard could not take a step");
+        }
+    }
+
+    async fn acquire(
+        self: &Rc<Self>,
+        id: SessionId,
+        shards: Option<u32>,
+        suspect: Option<ContainerId>,
+    ) -> Result<Result<Assignment, Refusal>, JsValue> {
+        self.ensure_plan().await?;
+        let waiter = WaiterId(self.next_waiter.get());
+        self.next_waiter.set(waiter.0 + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.waiters.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?.insert(waiter, sender);
+        self.drive(Input::Acquire { waiter, id, shards, suspect }).map_err(|error| js::js_error(&error))?;
+        receiver.await.map_err(|_| js::js_error("the shard was restarted; try again"))
+    }
+
+    /// A shard that was never told its plan asks the coordinator once, because the shard count in force may be another
+    /// than the bundled one; if it does not answer, what is bundled will do.
+    async fn ensure_plan(self: &Rc<Self>) -> Result<(), JsValue> {
+        if self.with(|shard| shard.plan().is_some())? {
+            return Ok(());
+        }
+        if let Err(error) = self.report(FIRST_PLAN_DEADLINE).await {
+            tracing::warn!(%error, "the coordinator did not answer; the shard takes the bundled plan");
+        }
+        let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
+        let bundled = bundled(&self.env);
+        if self.with(|shard| shard.plan().is_none())? {
+            if let Some(pool) = bundled.config.pools.get(&id.pool) {
+                let version = PlanVersion { version: 0, stamp: bundled.stamp };
+                let plan = Plan::fixed(version, pool.clone(), id.index);
+                self.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn report(self: &Rc<Self>, deadline: Millis) -> Result<(), CallError> {
+        let threw = |error: worker::Error| CallError::Threw(error.to_string());
+        let Ok(coordinators) = self.env.durable_object("POOL_COORDINATOR") else {
+            // Without a coordinator the shards work by static shares.
+            return Ok(());
+        };
+        let shard = self.loaded().map_err(CallError::Threw)?.id.clone();
+        let plan = self.with(|shard| shard.plan().map(|plan| plan.version)).unwrap_or(None);
+        let stub = coordinators.get_by_name(COORDINATOR_NAME).map_err(threw)?;
+        let reply = js::ask(&stub.into_rpc(), "report", &ShardReport { shard, plan }, deadline).await?;
+        match reply {
+            ReportReply::Current | ReportReply::UnknownPool => {}
+            ReportReply::Changed(plan) => self.drive_logged(Input::Configured(plan)),
+        }
+        Ok(())
+    }
+
+    /// Takes a report of a container on the books of this shard; false when it is not.
+    fn report_stopped(self: &Rc<Self>, name: &str) -> Result<bool, String> {
+        let Some(container) = self.container_named(name)? else { return Ok(false) };
+        self.drive(Input::Stopped(container))?;
+        Ok(true)
+    }
+
+    /// The container on the books whose UUID or hex object id is `name`.
+    fn container_named(&self, name: &str) -> Result<Option<ContainerId>, String> {
+        let machine = self.loaded()?.machine.try_borrow().map_err(|error| error.to_string())?;
+        if let Ok(container) = name.parse::<ContainerId>() {
+            return Ok(machine.binding_of(container).map(|_| container));
+        }
+        if name.len() != HEX_ID_LEN || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("{name:?} is neither a container's UUID nor a Durable Object id"));
+        }
+        let mut hex_ids = self.hex_ids.try_borrow_mut().map_err(|error| error.to_string())?;
+        if let Some(&container) = hex_ids.get(name) {
+            return Ok(machine.binding_of(container).map(|_| container));
+        }
+        hex_ids.clear();
+        for row in machine.containers() {
+            let Some(binding) = machine.binding_of(row.container) else { continue };
+            if let Ok(hex) = container_rpc::hex_id(&self.env, row.container, binding) {
+                hex_ids.insert(hex, row.container);
+            }
+        }
+        Ok(hex_ids.get(name).copied())
+    }
+
+    /// Asks the siblings, one after the other, whose container it is.
+    async fn forward_stopped(&self, name: String) -> Result<bool, JsValue> {
+        let (me, shards) = self.with(|shard| {
+            let shards = shard.plan().map_or(0, |plan| plan.pool.shards.get());
+            (shard.id().clone(), shards)
+        })?;
+        let pools = self.env.durable_object("WARM_POOL").map_err(JsValue::from)?;
+        for index in (0..shards).map(ShardIndex).filter(|&index| index != me.index) {
+            let sibling = ShardId { pool: me.pool.clone(), index };
+            let stub = pools.get_by_name(&sibling.to_string()).map_err(JsValue::from)?;
+            let args = [JsValue::from_str(&name), JsValue::TRUE];
+            let answer = js::invoke(&stub.into_rpc(), "reportStopped", &args, PEER_DEADLINE).await;
+            match answer {
+                Ok(taken) if taken.is_truthy() => return Ok(true),
+                Ok(_) => {}
+                // The sibling's health checks will find out.
+                Err(error) => tracing::warn!(shard = %sibling, %error, "a stopped container could not be reported"),
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn session_id(id: &JsValue) -> Result<SessionId, JsValue> {
+    let text = id.as_string().ok_or_else(|| js_sys::TypeError::new("an id is a string"))?;
+    SessionId::try_from(text).map_err(|error| js_sys::TypeError::new(&error.to_string()).into())
+}
+
+fn refusal_error(refusal: &Refusal) -> JsValue {
+    let error = js_sys::Error::new(&refusal.message);
+    error.set_name("WarmPoolRefusal");
+    // What cannot be set is missing from the error, not from its message.
+    if let Ok(fields) = js::to_js(refusal) {
+        js_sys::Object::assign(&error, fields.unchecked_ref::<js_sys::Object>());
+    }
+    error.into()
+}

@@ -1,0 +1,88 @@
+// What JavaScript may call on the Durable Objects. Durations are in ms.
+
+import type { DurableObject } from "cloudflare:workers";
+
+/** How an id came by its container. */
+export type Outcome = "sticky" | "warm" | "borrowed" | "cold";
+
+/** Why none was warm, or why it is not the one before. */
+export type Reason =
+  | "no-warm-target"
+  | "filling"
+  | "exhausted"
+  | "at-capacity"
+  | "starts-failing"
+  | "container-stopped"
+  | "container-unreachable";
+
+/** An id's container. */
+export interface Assignment {
+  /** The UUID that names the container's Durable Object. */
+  container: string;
+  /** Grows with every assignment; with the id, what a fence compares. */
+  epoch: number;
+  /** Whether the container checks id and epoch itself. */
+  fenced: boolean;
+  outcome: Outcome;
+  reason?: Reason;
+  shard: number;
+}
+
+/** What `getContainer` throws when it refuses: an `Error` with these. */
+export interface WarmPoolRefusal extends Error {
+  code: "at_capacity" | "timeout" | "start_failed" | "overloaded" | "wrong_shard" | "unknown_pool";
+  retryAfterMillis?: number;
+  /** With `wrong_shard`: the shard count in force. */
+  shards?: number;
+}
+
+/** One shard in numbers; counters are since the object was loaded. */
+export interface ShardStats {
+  shard: number;
+  plan: { version: number; stamp: number };
+  starting: number;
+  warm: number;
+  assigned: number;
+  draining: number;
+  total: number;
+  warmTarget: number;
+  maxInstances: number | null;
+  waiting: number;
+  failures: number;
+  backoffMillis: number;
+  breakerOpen: boolean;
+  ceiling: number | null;
+  lastFailure: { class: string; message: string } | null;
+  outcomes: Partial<Record<Outcome, number>>;
+  reasons: Partial<Record<Reason, number>>;
+  refusals: Record<string, number>;
+  startsReady: number;
+  startsReadyMillis: number;
+  startsFailed: Record<string, number>;
+  startsRetried: number;
+}
+
+/** One shard of one pool; named `{pool}/{shard}`. */
+export declare class WarmPool extends DurableObject {
+  /** The id's container; it gets one when it has none. Throws a {@link WarmPoolRefusal}. */
+  getContainer(id: string): Promise<Assignment>;
+  /** The id's container, if it has one. */
+  lookupContainer(id: string): Promise<Assignment | null>;
+  /** The id is done with its container. Resolves to whether it had one. */
+  release(id: string): Promise<boolean>;
+  /** A container has stopped: its UUID, or `this.ctx.id.toString()` of its object. Any shard of the pool will do. */
+  reportStopped(container: string): Promise<boolean>;
+  getStats(): Promise<ShardStats>;
+  /** Replaces every container that is not assigned. Resolves to how many were sent away. */
+  shutdownPrewarmed(): Promise<number>;
+}
+
+/** Config versions, shares, merged stats; one object. */
+export declare class PoolCoordinator extends DurableObject {
+  stats(pool: string | null): Promise<{ pools: object[] }>;
+  /** Has every shard work by the configuration in force, and so fills the pools after a deploy. */
+  prime(): Promise<void>;
+}
+
+/** One container. `export class MyContainer extends ContainerAgent {}` declares a class for an image. */
+export declare class ContainerAgent extends DurableObject {}

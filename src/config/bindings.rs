@@ -37,12 +37,16 @@ impl WranglerBindings {
 
 /// The bindings of container classes that the pools name.
 pub fn container_bindings(config: &Config) -> BTreeSet<&BindingName> {
-    config.pools.values().map(|pool| &pool.container).collect()
+    let mut bindings = BTreeSet::new();
+    bindings.extend(config.pools.values().map(|pool| &pool.container));
+    bindings
 }
 
 /// The KV namespace bindings that the pools name.
 pub fn kv_bindings(config: &Config) -> BTreeSet<&BindingName> {
-    config.pools.values().filter_map(|pool| pool.id_cache.as_ref()).collect()
+    let mut bindings = BTreeSet::new();
+    bindings.extend(config.pools.values().filter_map(|pool| pool.id_cache.as_ref()));
+    bindings
 }
 
 /// An error for each binding that the configuration, or the pools themselves, need and `declared` lacks.

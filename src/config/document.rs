@@ -4,6 +4,8 @@
 //! The same documents are how these types travel between Durable Objects, so what arrives is checked as what a person
 //! wrote. Only unknown keys are ignored there: during a deploy the sender may be newer.
 
+use std::collections::BTreeMap;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -16,13 +18,12 @@ use super::{duration, read, resolve};
 
 pub(super) fn config(config: &Config) -> Value {
     let Config { pools, routes } = config;
-    let mut document = Map::new();
-    document.insert(
-        "pools".to_owned(),
-        Value::Object(pools.iter().map(|(name, each)| (name.to_string(), pool(each))).collect()),
-    );
-    document.insert("routes".to_owned(), Value::Array(routes.iter().map(route).collect()));
-    Value::Object(document)
+    let mut by_name = Document::new();
+    for (name, each) in pools {
+        by_name.put(name.as_str(), pool(each));
+    }
+    let routes: Vec<Value> = routes.iter().map(route).collect();
+    Document::new().with("pools", by_name.into()).with("routes", routes.into()).into()
 }
 
 pub(super) fn pool(pool: &Pool) -> Value {
@@ -41,55 +42,52 @@ pub(super) fn pool(pool: &Pool) -> Value {
         drain_timeout,
         start: how_to_start,
     } = pool;
-    table([
-        ("container", Some(container.as_str().into())),
-        ("warm_target", Some((*warm_target).into())),
-        ("refresh_interval", Some(time(*refresh_interval))),
-        ("shards", Some(shards.get().into())),
-        ("max_instances", max_instances.map(Value::from)),
-        ("id_cache", id_cache.as_ref().map(|binding| binding.as_str().into())),
-        ("sleep_after", Some(time(*sleep_after))),
-        ("acquire_timeout", Some(time(*acquire_timeout))),
-        ("max_concurrent_starts", Some((*max_concurrent_starts).into())),
-        ("lease_ttl", Some(time(*lease_ttl))),
-        ("unreachable_timeout", Some(time(*unreachable_timeout))),
-        ("drain_timeout", Some(time(*drain_timeout))),
-        ("start", Some(start(how_to_start))),
-    ])
+    Document::new()
+        .with("container", container.as_str().into())
+        .with("warm_target", (*warm_target).into())
+        .with("refresh_interval", time(*refresh_interval))
+        .with("shards", shards.get().into())
+        .with_some("max_instances", max_instances.map(Value::from))
+        .with_some("id_cache", id_cache.as_ref().map(|binding| binding.as_str().into()))
+        .with("sleep_after", time(*sleep_after))
+        .with("acquire_timeout", time(*acquire_timeout))
+        .with("max_concurrent_starts", (*max_concurrent_starts).into())
+        .with("lease_ttl", time(*lease_ttl))
+        .with("unreachable_timeout", time(*unreachable_timeout))
+        .with("drain_timeout", time(*drain_timeout))
+        .with("start", start(how_to_start))
+        .into()
 }
 
 pub(super) fn start(start: &Start) -> Value {
     let Start { ports, env, entrypoint, enable_internet, labels, ready, setup } = start;
     let Ready { path, timeout } = ready;
-    let ready = table([("path", path.as_deref().map(Value::from)), ("timeout", Some(time(*timeout)))]);
-    let strings = |map: &std::collections::BTreeMap<String, String>| {
-        let entries: Map<_, _> = map.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
-        if entries.is_empty() { None } else { Some(Value::Object(entries)) }
-    };
+    let ready =
+        Document::new().with_some("path", path.as_deref().map(Value::from)).with("timeout", time(*timeout)).into();
     let (port, ports) = match ports.as_slice() {
         [port] => (Some(Value::from(*port)), None),
         ports => (None, Some(Value::from(ports))),
     };
-    table([
-        ("port", port),
-        ("ports", ports),
-        ("env", strings(env)),
-        ("entrypoint", entrypoint.as_deref().map(Value::from)),
-        ("enable_internet", Some((*enable_internet).into())),
-        ("labels", strings(labels)),
-        ("ready", Some(ready)),
-        ("setup", setup.as_ref().map(setup_table)),
-    ])
+    Document::new()
+        .with_some("port", port)
+        .with_some("ports", ports)
+        .with_some("env", strings(env))
+        .with_some("entrypoint", entrypoint.as_deref().map(Value::from))
+        .with("enable_internet", (*enable_internet).into())
+        .with_some("labels", strings(labels))
+        .with("ready", ready)
+        .with_some("setup", setup.as_ref().map(setup_table))
+        .into()
 }
 
 fn setup_table(setup: &Setup) -> Value {
     let Setup { method, path, expect, timeout } = setup;
-    table([
-        ("method", Some(method.as_str().into())),
-        ("path", Some(path.as_str().into())),
-        ("expect", Some((*expect).into())),
-        ("timeout", Some(time(*timeout))),
-    ])
+    Document::new()
+        .with("method", method.as_str().into())
+        .with("path", path.as_str().into())
+        .with("expect", (*expect).into())
+        .with("timeout", time(*timeout))
+        .into()
 }
 
 fn route(route: &Route) -> Value {
@@ -100,21 +98,61 @@ fn route(route: &Route) -> Value {
         IdSource::Query(name) => ("query", name.as_str().into()),
         IdSource::Segment(index) => ("segment", (*index).into()),
     };
-    table([
-        ("pool", Some(pool.as_str().into())),
-        ("host", host.as_deref().map(Value::from)),
-        ("path", path.as_deref().map(Value::from)),
-        ("strip_prefix", Some((*strip_prefix).into())),
-        ("id", Some(table([(source, Some(value)), ("default", default_id.as_deref().map(Value::from))]))),
-    ])
+    let default = default_id.as_deref().map(Value::from);
+    let id = Document::new().with(source, value).with_some("default", default).into();
+    Document::new()
+        .with("pool", pool.as_str().into())
+        .with_some("host", host.as_deref().map(Value::from))
+        .with_some("path", path.as_deref().map(Value::from))
+        .with("strip_prefix", (*strip_prefix).into())
+        .with("id", id)
+        .into()
 }
 
 fn time(duration: Millis) -> Value {
     duration::render(duration).into()
 }
 
-fn table<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
-    entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+/// None when there are none, for an empty table says nothing.
+fn strings(map: &BTreeMap<String, String>) -> Option<Value> {
+    let mut strings = Document::new();
+    for (name, text) in map {
+        strings.put(name, text.as_str().into());
+    }
+    if map.is_empty() { None } else { Some(strings.into()) }
+}
+
+/// A table under construction. One function that is called often, rather than arrays that are collected: each length of
+/// an array would bring its own copy of the collecting, and a sort, into the wasm.
+struct Document(Map<String, Value>);
+
+impl Document {
+    fn new() -> Self {
+        Self(Map::new())
+    }
+
+    #[inline(never)]
+    fn put(&mut self, key: &str, value: Value) {
+        self.0.insert(key.to_owned(), value);
+    }
+
+    fn with(mut self, key: &str, value: Value) -> Self {
+        self.put(key, value);
+        self
+    }
+
+    fn with_some(self, key: &str, value: Option<Value>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+}
+
+impl From<Document> for Value {
+    fn from(document: Document) -> Self {
+        Self::Object(document.0)
+    }
 }
 
 impl Config {
@@ -143,20 +181,20 @@ impl Pool {
             drain_timeout,
             start: _,
         } = self;
-        table([
-            ("container", Some(container.as_str().into())),
-            ("warmTarget", Some((*warm_target).into())),
-            ("refreshInterval", Some(refresh_interval.0.into())),
-            ("shards", Some(shards.get().into())),
-            ("maxInstances", max_instances.map(Value::from)),
-            ("idCache", id_cache.as_ref().map(|binding| binding.as_str().into())),
-            ("sleepAfter", Some(sleep_after.0.into())),
-            ("acquireTimeout", Some(acquire_timeout.0.into())),
-            ("maxConcurrentStarts", Some((*max_concurrent_starts).into())),
-            ("leaseTtl", Some(lease_ttl.0.into())),
-            ("unreachableTimeout", Some(unreachable_timeout.0.into())),
-            ("drainTimeout", Some(drain_timeout.0.into())),
-        ])
+        Document::new()
+            .with("container", container.as_str().into())
+            .with("warmTarget", (*warm_target).into())
+            .with("refreshInterval", refresh_interval.0.into())
+            .with("shards", shards.get().into())
+            .with_some("maxInstances", max_instances.map(Value::from))
+            .with_some("idCache", id_cache.as_ref().map(|binding| binding.as_str().into()))
+            .with("sleepAfter", sleep_after.0.into())
+            .with("acquireTimeout", acquire_timeout.0.into())
+            .with("maxConcurrentStarts", (*max_concurrent_starts).into())
+            .with("leaseTtl", lease_ttl.0.into())
+            .with("unreachableTimeout", unreachable_timeout.0.into())
+            .with("drainTimeout", drain_timeout.0.into())
+            .into()
     }
 }
 

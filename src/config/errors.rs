@@ -144,7 +144,9 @@ impl Collected {
 
     pub(super) fn push(&mut self, path: &str, code: ErrorCode, message: String) {
         if self.list.len() < MAX_ERRORS {
-            self.list.push((self.place, ConfigError { path: path.to_owned(), code, message }));
+            // Kept in order by insertion: a sort would weigh more than all the rest of this file in wasm.
+            let at = self.list.partition_point(|(place, _)| *place <= self.place);
+            self.list.insert(at, (self.place, ConfigError { path: path.to_owned(), code, message }));
         } else {
             self.omitted += 1;
         }
@@ -156,9 +158,8 @@ impl Collected {
 
     /// `value` when nothing went wrong. A value that is missing without a mistake on record would be a mistake of ours;
     /// it is refused too.
-    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, ConfigErrors> {
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, ConfigErrors> {
         if !self.list.is_empty() {
-            self.list.sort_by_key(|(place, _)| *place);
             let list = self.list.into_iter().map(|(_, error)| error).collect();
             return Err(ConfigErrors { list, omitted: self.omitted });
         }

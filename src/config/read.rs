@@ -15,11 +15,11 @@ pub(super) const START_KEYS: [&str; 8] =
 
 pub(super) fn config(reader: &mut Reader, document: &Value) -> Option<RawConfig> {
     let mut table = reader.table("", document)?;
-    table.leaf(reader, "$schema", |value| values::text(value).map(drop));
+    table.leaf(reader, "$schema", &|value| values::text(value).map(drop));
     reader.errors.enter(Place::Defaults);
-    let defaults = table.nested(reader, "defaults", pool);
-    let pools = table.nested(reader, "pools", pools);
-    let routes = table.nested(reader, "routes", routes);
+    let defaults = table.nested(reader, "defaults", &pool);
+    let pools = table.nested(reader, "pools", &pools);
+    let routes = table.nested(reader, "routes", &routes);
     reader.errors.enter(Place::Document);
     if pools.is_absent() {
         let message = "is missing: a configuration has a table `[pools.NAME]` for each pool".to_owned();
@@ -52,26 +52,26 @@ fn pools(reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Named>> {
 pub(super) fn pool(reader: &mut Reader, path: &str, value: &Value) -> Option<RawPool> {
     let mut table = reader.table(path, value)?;
     let pool = RawPool {
-        container: table.leaf(reader, "container", values::container_binding),
-        warm_target: table.leaf(reader, "warm_target", values::whole(limits::WARM_TARGET)),
-        refresh_interval: table.leaf(reader, "refresh_interval", values::duration(limits::REFRESH_INTERVAL)),
-        shards: table.leaf(reader, "shards", |value| {
+        container: table.leaf(reader, "container", &values::container_binding),
+        warm_target: table.leaf(reader, "warm_target", &values::whole(limits::WARM_TARGET)),
+        refresh_interval: table.leaf(reader, "refresh_interval", &values::duration(limits::REFRESH_INTERVAL)),
+        shards: table.leaf(reader, "shards", &|value| {
             let count: u32 = values::whole(limits::SHARDS)(value)?;
             ShardCount::try_from(count).map_err(|error| Fault::new(ErrorCode::OutOfRange, error.to_string()))
         }),
-        max_instances: table.leaf(reader, "max_instances", values::whole(limits::MAX_INSTANCES)),
-        id_cache: table.leaf(reader, "id_cache", values::binding),
-        sleep_after: table.leaf(reader, "sleep_after", values::duration(limits::SLEEP_AFTER)),
-        acquire_timeout: table.leaf(reader, "acquire_timeout", values::duration(limits::ACQUIRE_TIMEOUT)),
+        max_instances: table.leaf(reader, "max_instances", &values::whole(limits::MAX_INSTANCES)),
+        id_cache: table.leaf(reader, "id_cache", &values::binding),
+        sleep_after: table.leaf(reader, "sleep_after", &values::duration(limits::SLEEP_AFTER)),
+        acquire_timeout: table.leaf(reader, "acquire_timeout", &values::duration(limits::ACQUIRE_TIMEOUT)),
         max_concurrent_starts: table.leaf(
             reader,
             "max_concurrent_starts",
-            values::whole(limits::MAX_CONCURRENT_STARTS),
+            &values::whole(limits::MAX_CONCURRENT_STARTS),
         ),
-        lease_ttl: table.leaf(reader, "lease_ttl", values::duration(limits::LEASE_TTL)),
-        unreachable_timeout: table.leaf(reader, "unreachable_timeout", values::duration(limits::UNREACHABLE_TIMEOUT)),
-        drain_timeout: table.leaf(reader, "drain_timeout", values::duration(limits::DRAIN_TIMEOUT)),
-        start: table.nested(reader, "start", start),
+        lease_ttl: table.leaf(reader, "lease_ttl", &values::duration(limits::LEASE_TTL)),
+        unreachable_timeout: table.leaf(reader, "unreachable_timeout", &values::duration(limits::UNREACHABLE_TIMEOUT)),
+        drain_timeout: table.leaf(reader, "drain_timeout", &values::duration(limits::DRAIN_TIMEOUT)),
+        start: table.nested(reader, "start", &start),
     };
     table.finish(reader, &[("start", &START_KEYS)]);
     Some(pool)
@@ -81,14 +81,14 @@ pub(super) fn pool(reader: &mut Reader, path: &str, value: &Value) -> Option<Raw
 pub(super) fn start(reader: &mut Reader, path: &str, value: &Value) -> Option<RawStart> {
     let mut table = reader.table(path, value)?;
     let mut start = RawStart {
-        port: table.leaf(reader, "port", values::whole(limits::PORT)),
-        ports: table.nested(reader, "ports", values::ports),
-        env: table.nested(reader, "env", values::env),
-        entrypoint: table.nested(reader, "entrypoint", values::entrypoint),
-        enable_internet: table.leaf(reader, "enable_internet", values::switch),
-        labels: table.nested(reader, "labels", values::labels),
-        ready: table.nested(reader, "ready", ready),
-        setup: table.nested(reader, "setup", setup),
+        port: table.leaf(reader, "port", &values::whole(limits::PORT)),
+        ports: table.nested(reader, "ports", &values::ports),
+        env: table.nested(reader, "env", &values::env),
+        entrypoint: table.nested(reader, "entrypoint", &values::entrypoint),
+        enable_internet: table.leaf(reader, "enable_internet", &values::switch),
+        labels: table.nested(reader, "labels", &values::labels),
+        ready: table.nested(reader, "ready", &ready),
+        setup: table.nested(reader, "setup", &setup),
     };
     if !start.port.is_absent() && !start.ports.is_absent() {
         let message = "has both `port` and `ports`; keep one of them (requests go to the first of `ports`)".to_owned();
@@ -104,8 +104,8 @@ pub(super) fn start(reader: &mut Reader, path: &str, value: &Value) -> Option<Ra
 fn ready(reader: &mut Reader, path: &str, value: &Value) -> Option<RawReady> {
     let mut table = reader.table(path, value)?;
     let ready = RawReady {
-        path: table.leaf(reader, "path", values::request_path),
-        timeout: table.leaf(reader, "timeout", values::duration(limits::READY_TIMEOUT)),
+        path: table.leaf(reader, "path", &values::request_path),
+        timeout: table.leaf(reader, "timeout", &values::duration(limits::READY_TIMEOUT)),
     };
     table.finish(reader, &[]);
     Some(ready)
@@ -115,10 +115,10 @@ fn ready(reader: &mut Reader, path: &str, value: &Value) -> Option<RawReady> {
 fn setup(reader: &mut Reader, path: &str, value: &Value) -> Option<RawSetup> {
     let mut table = reader.table(path, value)?;
     let setup = RawSetup {
-        method: table.leaf(reader, "method", values::method),
-        path: table.leaf(reader, "path", values::request_path),
-        expect: table.leaf(reader, "expect", values::whole(limits::EXPECT)),
-        timeout: table.leaf(reader, "timeout", values::duration(limits::SETUP_TIMEOUT)),
+        method: table.leaf(reader, "method", &values::method),
+        path: table.leaf(reader, "path", &values::request_path),
+        expect: table.leaf(reader, "expect", &values::whole(limits::EXPECT)),
+        timeout: table.leaf(reader, "timeout", &values::duration(limits::SETUP_TIMEOUT)),
     };
     table.finish(reader, &[]);
     Some(setup)
@@ -144,11 +144,11 @@ fn routes(reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Option<R
 fn route(reader: &mut Reader, path: &str, value: &Value) -> Option<RawRoute> {
     let mut table = reader.table(path, value)?;
     let route = RawRoute {
-        pool: table.leaf(reader, "pool", |value| values::text(value).map(str::to_owned)),
-        host: table.leaf(reader, "host", values::host),
-        path: table.leaf(reader, "path", values::route_path),
-        strip_prefix: table.leaf(reader, "strip_prefix", values::switch),
-        id: table.nested(reader, "id", id),
+        pool: table.leaf(reader, "pool", &|value| values::text(value).map(str::to_owned)),
+        host: table.leaf(reader, "host", &values::host),
+        path: table.leaf(reader, "path", &values::route_path),
+        strip_prefix: table.leaf(reader, "strip_prefix", &values::switch),
+        id: table.nested(reader, "id", &id),
     };
     require(reader, &table, "pool", &route.pool, "name the pool that requests go to");
     require(
@@ -171,11 +171,11 @@ fn require<T>(reader: &mut Reader, table: &Table<'_>, key: &str, given: &Given<T
 fn id(reader: &mut Reader, path: &str, value: &Value) -> Option<RawId> {
     let mut table = reader.table(path, value)?;
     let id = RawId {
-        header: table.leaf(reader, "header", values::header),
-        cookie: table.leaf(reader, "cookie", values::token),
-        query: table.leaf(reader, "query", values::query_name),
-        segment: table.leaf(reader, "segment", values::whole(limits::SEGMENT)),
-        default: table.leaf(reader, "default", values::session_id),
+        header: table.leaf(reader, "header", &values::header),
+        cookie: table.leaf(reader, "cookie", &values::token),
+        query: table.leaf(reader, "query", &values::query_name),
+        segment: table.leaf(reader, "segment", &values::whole(limits::SEGMENT)),
+        default: table.leaf(reader, "default", &values::session_id),
     };
     let sources = [id.header.is_absent(), id.cookie.is_absent(), id.query.is_absent(), id.segment.is_absent()];
     let given = sources.into_iter().filter(|absent| !absent).count();

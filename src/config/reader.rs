@@ -105,14 +105,15 @@ impl<'v> Table<'v> {
         &self.path
     }
 
-    /// One value that is not a table.
+    /// One value that is not a table. `read` is called through a pointer: a copy of this for each key would make the
+    /// wasm a good deal larger.
     pub(super) fn leaf<T>(
         &mut self,
         reader: &mut Reader,
         key: &'static str,
-        read: impl FnOnce(&Value) -> Result<T, Fault>,
+        read: &dyn Fn(&Value) -> Result<T, Fault>,
     ) -> Given<T> {
-        self.nested(reader, key, |reader, path, value| reader.record(path, read(value)))
+        self.nested(reader, key, &|reader, path, value| reader.record(path, read(value)))
     }
 
     /// One value whose reading records its own mistakes.
@@ -120,7 +121,7 @@ impl<'v> Table<'v> {
         &mut self,
         reader: &mut Reader,
         key: &'static str,
-        read: impl FnOnce(&mut Reader, &str, &'v Value) -> Option<T>,
+        read: &dyn Fn(&mut Reader, &str, &'v Value) -> Option<T>,
     ) -> Given<T> {
         match self.find(reader, key) {
             Given::Absent => Given::Absent,
@@ -204,7 +205,8 @@ pub(super) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>)
     if text.len() > 64 {
         return None;
     }
-    let plain = |text: &str| text.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).collect::<String>().to_lowercase();
+    let plain =
+        |text: &str| text.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).collect::<String>().to_ascii_lowercase();
     let text = plain(text);
     candidates
         .map(|candidate| (strsim::osa_distance(&text, &plain(candidate)), candidate))

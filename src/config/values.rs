@@ -36,23 +36,28 @@ const RESERVED_HEADERS: [&str; 14] = [
 ];
 
 /// A whole number within `range`.
-pub(super) fn whole<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl FnOnce(&Value) -> Result<T, Fault> {
+pub(super) fn whole<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<T, Fault> {
     move |value| {
-        let allowed = || format!("a whole number from {} to {}", range.start(), range.end());
-        let number = match value {
-            Value::Number(number) => number,
-            other => return Err(Fault::wrong_type(&allowed(), other)),
-        };
-        let whole = number.as_u64().or_else(|| number.as_f64().and_then(whole_float));
-        if let Some(value) = whole.filter(|whole| range.contains(whole)).and_then(|whole| T::try_from(whole).ok()) {
-            return Ok(value);
-        }
-        let code = match number.as_f64() {
-            Some(float) if float.fract() != 0.0 => ErrorCode::WrongType,
-            Some(_) | None => ErrorCode::OutOfRange,
-        };
-        Err(Fault::new(code, format!("must be {}; it is {number}", allowed())))
+        let whole = whole_number(&range, value)?;
+        T::try_from(whole).map_err(|_| Fault::new(ErrorCode::OutOfRange, format!("{whole} is too large")))
     }
+}
+
+fn whole_number(range: &RangeInclusive<u64>, value: &Value) -> Result<u64, Fault> {
+    let allowed = || format!("a whole number from {} to {}", range.start(), range.end());
+    let number = match value {
+        Value::Number(number) => number,
+        other => return Err(Fault::wrong_type(&allowed(), other)),
+    };
+    let whole = number.as_u64().or_else(|| number.as_f64().and_then(whole_float));
+    if let Some(whole) = whole.filter(|whole| range.contains(whole)) {
+        return Ok(whole);
+    }
+    let code = match number.as_f64() {
+        Some(float) if float.fract() != 0.0 => ErrorCode::WrongType,
+        Some(_) | None => ErrorCode::OutOfRange,
+    };
+    Err(Fault::new(code, format!("must be {}; it is {number}", allowed())))
 }
 
 fn whole_float(float: f64) -> Option<u64> {
@@ -60,7 +65,7 @@ fn whole_float(float: f64) -> Option<u64> {
 }
 
 /// A duration within `range` (in ms).
-pub(super) fn duration(range: RangeInclusive<u64>) -> impl FnOnce(&Value) -> Result<Millis, Fault> {
+pub(super) fn duration(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Millis, Fault> {
     move |value| {
         let (from, to) = (duration::render(Millis(*range.start())), duration::render(Millis(*range.end())));
         let allowed = || format!("must be a duration from {from} to {to} ({})", duration::FORMS);
@@ -331,7 +336,7 @@ pub(super) fn env(reader: &mut Reader, path: &str, value: &Value) -> Option<BTre
         let message = format!("must be a variable name of 1 to {} bytes without `=` and NUL", limits::MAX_ENV_NAME);
         if fine { Ok(()) } else { Err(Fault::new(ErrorCode::InvalidName, message)) }
     };
-    string_map(reader, path, value, limits::MAX_ENV, limits::MAX_ENV_VALUE, name)
+    string_map(reader, path, value, limits::MAX_ENV, limits::MAX_ENV_VALUE, &name)
 }
 
 /// Labels.
@@ -341,7 +346,7 @@ pub(super) fn labels(reader: &mut Reader, path: &str, value: &Value) -> Option<B
         let message = format!("must be a label name of 1 to {} bytes without control characters", limits::MAX_LABEL);
         if fine { Ok(()) } else { Err(Fault::new(ErrorCode::InvalidName, message)) }
     };
-    string_map(reader, path, value, limits::MAX_LABELS, limits::MAX_LABEL, name)
+    string_map(reader, path, value, limits::MAX_LABELS, limits::MAX_LABEL, &name)
 }
 
 fn string_map(
@@ -350,7 +355,7 @@ fn string_map(
     value: &Value,
     max_entries: usize,
     max_value: usize,
-    check_name: impl Fn(&str) -> Result<(), Fault>,
+    check_name: &dyn Fn(&str) -> Result<(), Fault>,
 ) -> Option<BTreeMap<String, String>> {
     let Value::Object(entries) = value else {
         reader.fault(path, Fault::wrong_type("a table of strings", value));
@@ -366,14 +371,14 @@ fn string_map(
         );
         return None;
     }
-    let read: Vec<_> = entries
-        .iter()
-        .map(|(name, value)| {
-            let path = join(path, name);
-            let name_is_fine = reader.record(&path, check_name(name));
-            let text = reader.record(&path, bounded_text(value, max_value))?;
-            name_is_fine.map(|()| (name.clone(), text))
-        })
-        .collect();
-    read.into_iter().collect()
+    let mut map = BTreeMap::new();
+    for (name, value) in entries {
+        let path = join(path, name);
+        let name_is_fine = reader.record(&path, check_name(name));
+        let text = reader.record(&path, bounded_text(value, max_value));
+        if let (Some(()), Some(text)) = (name_is_fine, text) {
+            map.insert(name.clone(), text);
+        }
+    }
+    (map.len() == entries.len()).then_some(map)
 }

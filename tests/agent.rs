@@ -8,7 +8,7 @@ mod agent_world;
 use agent_world::{Object, key, orders, random, with_setup};
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::agent::{
-    Admission, Caller, Effect, End, FORGET_AFTER, Input, LeaseAnswer, Life, ProbeResult, Refusal, Reply, Report, SetupResult,
+    Admission, Caller, Destruction, Effect, End, FORGET_AFTER, Input, LeaseAnswer, Life, ProbeResult, Refusal, Reply, Report, SetupResult,
 };
 use cf_warm_pools::core::failure::FailureClass;
 
@@ -132,7 +132,7 @@ fn a_failed_start_has_the_class_of_its_message_and_stays_failed() {
         object.step(Input::StartAsked { caller: ME, orders: orders() });
         let effects = object.step(Input::StartThrew(text.into()));
         assert_eq!(failure_class(&effects, ME), Some(class));
-        object.step(Input::Destroyed(Ok(())));
+        object.step(Input::Destroyed(Ok(Destruction::Done)));
         let again = object.restart(false).step(Input::StartAsked { caller: YOU, orders: orders() });
         assert_eq!(failure_class(&again, YOU), Some(class), "{text}");
     }
@@ -160,7 +160,7 @@ fn an_exit_during_the_start_is_told_with_its_code() {
 fn a_container_has_one_life() {
     let mut object = Object::ready();
     object.step(Input::DestroyAsked { caller: ME });
-    object.step(Input::Destroyed(Ok(())));
+    object.step(Input::Destroyed(Ok(Destruction::Done)));
     object.step(Input::Reported(Ok(())));
     let effects = object.restart(false).step(Input::StartAsked { caller: YOU, orders: orders() });
     assert_eq!(failure_class(&effects, YOU), Some(FailureClass::Exited));
@@ -330,7 +330,7 @@ fn destroy_is_answered_when_the_process_is_gone_and_joined_by_others() {
     assert!(replies(&object.step(Input::DestroyAsked { caller: ME })).is_empty());
     let second = object.step(Input::DestroyAsked { caller: YOU });
     assert_eq!(second, [], "one attempt at a time");
-    let gone = object.step(Input::Destroyed(Ok(())));
+    let gone = object.step(Input::Destroyed(Ok(Destruction::Done)));
     assert_eq!(replies(&gone), [(ME, Reply::Destroyed(Ok(()))), (YOU, Reply::Destroyed(Ok(())))]);
     let late = object.step(Input::DestroyAsked { caller: Caller(3) });
     assert_eq!(replies(&late), [(Caller(3), Reply::Destroyed(Ok(())))]);
@@ -359,7 +359,7 @@ fn an_exit_destroys_the_container_and_is_then_reported() {
     let exited = object.step(Input::Exited { code: Some(137), message: None });
     assert!(exited.contains(&Effect::Destroy), "an engine may restart what exited");
     assert!(!exited.iter().any(|effect| matches!(effect, Effect::Report { .. })), "not before it is gone");
-    let gone = object.step(Input::Destroyed(Ok(())));
+    let gone = object.step(Input::Destroyed(Ok(Destruction::Done)));
     assert!(gone.iter().any(|effect| matches!(effect, Effect::Report { .. })));
     assert_eq!(object.record().exit_code, Some(137));
 }
@@ -368,10 +368,8 @@ fn an_exit_destroys_the_container_and_is_then_reported() {
 fn a_report_is_owed_until_it_is_acknowledged_across_restarts() {
     let mut object = Object::ready();
     object.step(Input::Exited { code: Some(0), message: None });
-    object.step(Input::Destroyed(Ok(())));
+    object.step(Input::Destroyed(Ok(Destruction::Done)));
     object.step(Input::Reported(Err("unreachable".into())));
-    assert!(object.ring().iter().any(|effect| matches!(effect, Effect::Report { .. })));
-
     object.restart(false);
     assert!(object.last.iter().any(|effect| matches!(effect, Effect::Report { .. })), "a restart tries at once");
     object.step(Input::Reported(Ok(())));
@@ -384,7 +382,7 @@ fn a_report_is_owed_until_it_is_acknowledged_across_restarts() {
 fn reports_back_off_and_end_after_a_day() {
     let mut object = Object::ready();
     object.step(Input::Exited { code: None, message: None });
-    object.step(Input::Destroyed(Ok(())));
+    object.step(Input::Destroyed(Ok(Destruction::Done)));
     let stopped = object.now;
     let mut pauses = Vec::new();
     loop {
@@ -404,7 +402,7 @@ fn reports_back_off_and_end_after_a_day() {
 fn what_ended_is_forgotten_an_hour_after_the_owner_knows() {
     let mut object = Object::ready();
     object.step(Input::Exited { code: None, message: None });
-    object.step(Input::Destroyed(Ok(())));
+    object.step(Input::Destroyed(Ok(Destruction::Done)));
     object.step(Input::Reported(Ok(())));
     assert_eq!(object.agent.next_alarm(), Some(Millis(object.now.0 + FORGET_AFTER.0)));
     object.ring();
@@ -418,7 +416,7 @@ fn an_end_that_nobody_watched_is_found_when_the_object_is_rebuilt() {
     object.restart(false);
     assert!(object.last.contains(&Effect::Destroy));
     assert_eq!(object.admit("alice", 1, ME).0, Admission::Refuse(Refusal::Gone));
-    let gone = object.step(Input::Destroyed(Ok(())));
+    let gone = object.step(Input::Destroyed(Ok(Destruction::Done)));
     assert!(gone.iter().any(|effect| matches!(effect, Effect::Report { .. })));
 }
 
@@ -426,7 +424,7 @@ fn an_end_that_nobody_watched_is_found_when_the_object_is_rebuilt() {
 fn a_running_container_is_watched_again_when_the_object_is_rebuilt() {
     let mut object = Object::leased("alice", 1);
     object.restart(true);
-    assert_eq!(object.last, [Effect::Monitor { after: Millis(0) }]);
+    assert_eq!(object.last, [Effect::Monitor]);
     object.admit("alice", 1, ME);
     object.answer("alice", 1, LeaseAnswer::Granted(Millis(1_000)));
     assert_eq!(object.admit("alice", 1, ME).0, Admission::Serve);
@@ -444,18 +442,32 @@ fn a_start_goes_on_when_the_object_is_rebuilt() {
 }
 
 #[test]
-fn a_monitor_that_fails_proves_nothing() {
+fn a_monitor_that_fails_proves_nothing_and_a_fresh_look_decides() {
     let mut object = Object::leased("alice", 1);
-    let effects = object.step(Input::MonitorLost);
-    assert_eq!(effects, [Effect::Monitor { after: Millis(1_000) }]);
-    assert_eq!(object.admit("alice", 1, ME).0, Admission::Serve);
+    let effects = object.step(Input::MonitorLost("internal error".into()));
+    assert_eq!(effects, [Effect::Rebuild]);
+    assert_eq!(object.agent.next_alarm(), Some(Millis(object.now.0 + 1_000)), "it will be woken");
+    object.restart(true);
+    assert_eq!(object.last, [Effect::Monitor]);
+    assert_eq!(object.record().life, Life::Ready);
+}
+
+#[test]
+fn a_process_that_its_engine_restarts_after_the_end_is_destroyed_all_the_same() {
+    let mut object = Object::ready();
+    object.step(Input::Exited { code: Some(3), message: None });
+    object.step(Input::Destroyed(Ok(Destruction::NothingToDo)));
+    object.step(Input::Reported(Ok(())));
+    assert_eq!(object.ring(), [Effect::Rebuild], "the object that saw the end cannot see the restart");
+    object.restart(true);
+    assert_eq!(object.last, [Effect::Destroy]);
 }
 
 #[test]
 fn a_request_that_finds_it_dead_is_answered_when_the_owner_knows() {
     let mut object = Object::leased("alice", 1);
     assert!(replies(&object.step(Input::FoundStopped { caller: Some(ME) })).is_empty());
-    assert!(replies(&object.step(Input::Destroyed(Ok(())))).is_empty());
+    assert!(replies(&object.step(Input::Destroyed(Ok(Destruction::Done)))).is_empty());
     assert_eq!(replies(&object.step(Input::Reported(Ok(())))), [(ME, Reply::Told)]);
     assert_eq!(replies(&object.step(Input::FoundStopped { caller: Some(YOU) })), [(YOU, Reply::Told)]);
 }
@@ -531,7 +543,7 @@ fn a_container_that_changes_hands_reports_to_its_new_owner() {
     object.step(Input::StartAsked { caller: ME, orders: lent.clone() });
     object.restart(true);
     object.step(Input::Exited { code: None, message: None });
-    let gone = object.step(Input::Destroyed(Ok(())));
+    let gone = object.step(Input::Destroyed(Ok(Destruction::Done)));
     assert!(gone.contains(&Effect::Report { owner: lent.owner, container: lent.container }));
 }
 
@@ -542,7 +554,7 @@ fn a_process_that_nobody_ordered_is_destroyed() {
     assert_eq!(object.last, [Effect::Destroy]);
     let start = object.step(Input::StartAsked { caller: ME, orders: orders() });
     assert_eq!(failure_class(&start, ME), Some(FailureClass::Transient));
-    object.step(Input::Destroyed(Ok(())));
+    object.step(Input::Destroyed(Ok(Destruction::Done)));
     let start = object.step(Input::StartAsked { caller: YOU, orders: orders() });
     assert!(start.iter().any(|effect| matches!(effect, Effect::Start(_))));
 }

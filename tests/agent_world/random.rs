@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::agent::{
-    Admission, Caller, Effect, Input, LeaseAnswer, LeaseKey, ProbeResult, Reply, SetupResult,
+    Admission, Caller, Destruction, Effect, Input, LeaseAnswer, LeaseKey, ProbeResult, Reply, SetupResult,
 };
 use proptest::prelude::*;
 
@@ -30,8 +30,15 @@ pub enum Event {
     Pass(u64),
     /// The object is lost with all it had under way, and rebuilt.
     Restart,
-    /// The process dies; the monitor, if one is under way, says so when it ends.
-    Die,
+    /// The process dies; the monitor, if one is under way, says so when it ends. Then it may be started again by its
+    /// engine, unseen by the object.
+    Die(Engine),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Engine {
+    LeavesIt,
+    RestartsIt,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +61,7 @@ pub fn schedule() -> impl Strategy<Value = Vec<Event>> {
         1 => (0..8usize).prop_map(Event::Lose),
         4 => prop_oneof![0..100u64, 1_000..20_000u64, 60_000..400_000u64].prop_map(Event::Pass),
         1 => Just(Event::Restart),
-        1 => Just(Event::Die),
+        1 => prop_oneof![Just(Engine::LeavesIt), Just(Engine::RestartsIt)].prop_map(Event::Die),
     ];
     // A world in which most containers become ready, so that the rest gets its turn.
     let begin = Just(vec![Event::Start, Event::End(2, Outcome::Good)]);
@@ -75,7 +82,12 @@ pub fn run(schedule: &[Event]) {
 
 struct World {
     object: Object,
+    /// What the object can see of the process: once it saw it end, it does not see it start again.
+    seen: bool,
+    /// Whether it runs.
     running: bool,
+    /// Whether the object must be rebuilt.
+    rebuild: bool,
     starts: u32,
     under_way: Vec<Effect>,
     waiting: BTreeSet<Caller>,
@@ -93,7 +105,9 @@ impl World {
     fn new() -> Self {
         Self {
             object: Object::new(),
+            seen: false,
             running: false,
+            rebuild: false,
             starts: 0,
             under_way: Vec::new(),
             waiting: BTreeSet::new(),
@@ -128,7 +142,7 @@ impl World {
             }
             Event::Renew => self.step(Input::RenewAsked),
             Event::Request(id, epoch) => self.request(&format!("user-{id}"), *epoch),
-            Event::FindStopped if !self.running && self.object.agent.expects_process() => {
+            Event::FindStopped if !self.seen && self.object.agent.expects_process() => {
                 let caller = self.caller();
                 self.step(Input::FoundStopped { caller: Some(caller) });
             }
@@ -151,7 +165,11 @@ impl World {
                 self.pass(until);
             }
             Event::Restart => self.restart(),
-            Event::Die => self.running = false,
+            Event::Die(engine) if self.seen => {
+                self.seen = false;
+                self.running = *engine == Engine::RestartsIt;
+            }
+            Event::Die(_) => {}
         }
     }
 
@@ -183,26 +201,31 @@ impl World {
 
     fn end(&mut self, effect: Effect, outcome: Outcome) {
         let input = match (effect, outcome) {
-            (Effect::Monitor { .. }, Outcome::Bad) if self.running => Input::MonitorLost,
+            (Effect::Monitor, Outcome::Bad) => {
+                self.seen = false;
+                Input::MonitorLost("lost".into())
+            }
             // A monitor does not end while the process runs.
-            (effect @ Effect::Monitor { .. }, Outcome::Good) if self.running => {
+            (effect @ Effect::Monitor, Outcome::Good) if self.seen => {
                 self.under_way.push(effect);
                 return;
             }
-            (Effect::Monitor { .. }, Outcome::Good) => Input::Exited { code: Some(1), message: None },
-            (Effect::Monitor { .. }, Outcome::Bad) => Input::Exited { code: None, message: Some("lost".into()) },
-            (Effect::Probe { .. }, _) if !self.running => Input::Probed(ProbeResult::NotRunning),
+            (Effect::Monitor, Outcome::Good) => Input::Exited { code: Some(1), message: None },
+            (Effect::Probe { .. }, _) if !self.seen => Input::Probed(ProbeResult::NotRunning),
             (Effect::Probe { .. }, Outcome::Good) => Input::Probed(ProbeResult::Status(200)),
             (Effect::Probe { .. }, Outcome::Bad) => Input::Probed(ProbeResult::NoAnswer),
-            (Effect::SetUp { .. }, Outcome::Good) if self.running => Input::SetUp(SetupResult::Status(200)),
+            (Effect::SetUp { .. }, Outcome::Good) if self.seen => Input::SetUp(SetupResult::Status(200)),
             (Effect::SetUp { .. }, _) => Input::SetUp(SetupResult::Status(500)),
             (Effect::Destroy, Outcome::Good) => {
-                self.running = false;
-                Input::Destroyed(Ok(()))
+                // The runtime does nothing for an object that sees no process.
+                let destruction = if self.seen { Destruction::Done } else { Destruction::NothingToDo };
+                self.running = self.running && !self.seen;
+                self.seen = false;
+                Input::Destroyed(Ok(destruction))
             }
             (Effect::Destroy, Outcome::Bad) => Input::Destroyed(Err("engine busy".into())),
             (Effect::Report { .. }, Outcome::Good) => {
-                assert!(!self.running, "reported gone while it runs");
+                assert!(!self.seen, "reported gone while it runs");
                 self.owner_knows = true;
                 Input::Reported(Ok(()))
             }
@@ -233,14 +256,17 @@ impl World {
     fn restart(&mut self) {
         self.under_way.clear();
         self.waiting.clear();
-        let running = self.running;
-        let effects = self.object.restart(running).last.clone();
+        self.seen = self.running;
+        let effects = self.object.restart(self.seen).last.clone();
         self.carry_out(effects);
     }
 
     fn step(&mut self, input: Input) {
         let effects = self.object.step(input);
         self.carry_out(effects);
+        if std::mem::take(&mut self.rebuild) {
+            self.restart();
+        }
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -252,16 +278,21 @@ impl World {
                     assert!(!self.told_to_end, "started after it was told to end");
                     assert!(self.object.stored.is_some(), "started before it was written down");
                     self.running = true;
+                    self.seen = true;
                 }
                 // This process heeds it as soon as it is asked.
-                Effect::Terminate => self.running = false,
+                Effect::Terminate => {
+                    self.running = self.running && !self.seen;
+                    self.seen = false;
+                }
+                Effect::Rebuild => self.rebuild = true,
                 Effect::Reply { caller, reply } => {
                     assert!(self.waiting.remove(&caller), "answered twice, or nobody: {caller:?} {reply:?}");
                     if reply == Reply::Destroyed(Ok(())) {
-                        assert!(!self.running, "said to be destroyed while it runs");
+                        assert!(!self.seen, "said to be destroyed while it runs");
                     }
                 }
-                Effect::Monitor { .. }
+                Effect::Monitor
                 | Effect::Probe { .. }
                 | Effect::SetUp { .. }
                 | Effect::Destroy
@@ -320,7 +351,7 @@ impl World {
                 let effect = self.under_way.remove(0);
                 self.end(effect, Outcome::Good);
             }
-            if self.under_way.iter().all(|effect| matches!(effect, Effect::Monitor { .. })) {
+            if self.under_way.iter().all(|effect| matches!(effect, Effect::Monitor)) {
                 let Some(at) = self.object.agent.next_alarm() else { break };
                 self.object.now = self.object.now.max(at);
                 self.step(Input::Alarm);

@@ -50,10 +50,10 @@ pub enum Input {
         /// What the platform said.
         message: Option<String>,
     },
-    /// The monitor failed while the process runs: that says nothing about the process.
-    MonitorLost,
-    /// `destroy` ended: the process is known not to run, or the attempt failed.
-    Destroyed(Result<(), String>),
+    /// The monitor failed, with this message: whether the process runs is not known.
+    MonitorLost(String),
+    /// `destroy` ended, or the attempt failed.
+    Destroyed(Result<Destruction, String>),
     /// The owner was told of the end: it acknowledged it, or could not be reached.
     Reported(Result<(), String>),
     /// The owner was asked for a lease.
@@ -76,6 +76,15 @@ pub enum Input {
     TrafficEnded,
     /// The alarm rang; or it is simply time to look at the timers.
     Alarm,
+}
+
+/// What a successful `destroy` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destruction {
+    /// It ended a process.
+    Done,
+    /// The runtime knew of no process.
+    NothingToDo,
 }
 
 /// What a readiness probe found.
@@ -105,11 +114,8 @@ pub enum SetupResult {
 pub enum Effect {
     /// Start the process. A failure comes back as [`Input::StartThrew`].
     Start(Box<Start>),
-    /// Watch the process, after a pause: [`Input::Exited`] or [`Input::MonitorLost`].
-    Monitor {
-        /// How long to wait first.
-        after: Millis,
-    },
+    /// Watch the process: [`Input::Exited`] or [`Input::MonitorLost`].
+    Monitor,
     /// Ask a port whether it answers: [`Input::Probed`].
     Probe {
         /// Which.
@@ -132,6 +138,8 @@ pub enum Effect {
     Terminate,
     /// End the process: [`Input::Destroyed`].
     Destroy,
+    /// Let the object be lost and rebuilt once what is written is durable, for a fresh look at whether the process runs.
+    Rebuild,
     /// Tell the owner that the container is gone: [`Input::Reported`].
     Report {
         /// Whom to tell.

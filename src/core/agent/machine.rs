@@ -5,7 +5,7 @@
 
 use super::boot::{Boot, Progress};
 use super::fence::{Admission, Fence, LeaseKey, Refusal};
-use super::io::{Caller, Effect, Input, Reply};
+use super::io::{Caller, Destruction, Effect, Input, Reply};
 use super::record::{End, Life, Orders, Record, Report};
 use crate::config::resolved::Millis;
 use crate::core::failure::{FailureClass, StartFailure};
@@ -24,6 +24,7 @@ pub struct Agent {
     /// When there was traffic or a renewal last; the record is a little behind.
     active_at: Millis,
     destroying: InFlight,
+    sight: Sight,
     reporting: InFlight,
     starters: Vec<Caller>,
     destroyers: Vec<Caller>,
@@ -42,6 +43,24 @@ pub enum Save<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Saved {
     #[default]
+    Yes,
+    No,
+}
+
+/// What this object, since it was built, can know of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sight {
+    /// It never saw one run, so there is none.
+    #[default]
+    None,
+    /// It saw it run.
+    Running,
+    /// It saw it end by itself. An engine may have started it again since; only a rebuilt object can see that.
+    Blind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
     Yes,
     No,
 }
@@ -66,6 +85,8 @@ enum Timer {
     Destroy,
     /// The last attempt to tell the owner failed, or never ended.
     Report,
+    /// The object is to be rebuilt, for a fresh look at the process.
+    Rebuild,
     /// Nobody needs the record any more.
     Forget,
 }
@@ -139,11 +160,7 @@ impl Agent {
                 }
             }
             Input::Exited { code, message } => self.exited(now, code, message, effects),
-            Input::MonitorLost => {
-                if self.record.as_ref().is_some_and(|record| !matches!(record.life, Life::Stopped(_))) {
-                    effects.push(Effect::Monitor { after: MONITOR_PAUSE });
-                }
-            }
+            Input::MonitorLost(message) => self.monitor_lost(now, message, effects),
             Input::Destroyed(result) => self.destroyed(now, result, effects),
             Input::Reported(result) => self.reported(now, result, effects),
             Input::LeaseAnswered { key, asked_at, answer } => {
@@ -175,6 +192,7 @@ impl Agent {
     }
 
     fn awoken(&mut self, now: Millis, running: bool, effects: &mut Vec<Effect>) {
+        self.sight = if running { Sight::Running } else { Sight::None };
         let Some(record) = &mut self.record else {
             // Nothing stored, so nobody ordered it: it is not ours to keep.
             if running {
@@ -185,7 +203,7 @@ impl Agent {
         match record.life {
             Life::Starting { ready_by } if running => {
                 self.timers.set(Timer::Ready, ready_by);
-                effects.push(Effect::Monitor { after: Millis(0) });
+                effects.push(Effect::Monitor);
                 self.boot = Boot::new();
                 self.probe(now, effects);
             }
@@ -193,24 +211,23 @@ impl Agent {
                 // What is stored may be a little behind; nobody loses a container for that.
                 let behind = record.orders.as_ref().map_or(Millis(0), activity_grain);
                 self.active_at = later(record.active_at, behind).min(now);
-                effects.push(Effect::Monitor { after: Millis(0) });
+                effects.push(Effect::Monitor);
                 self.watch_idleness();
             }
             Life::Starting { .. } | Life::Ready => self.exited(now, None, None, effects),
             Life::Stopping { destroy_at } if running => {
                 self.timers.set(Timer::Drain, destroy_at);
-                effects.push(Effect::Monitor { after: Millis(0) });
+                effects.push(Effect::Monitor);
             }
             Life::Stopping { .. } => self.destroy(now, effects),
             Life::Stopped(End { at, report }) => {
-                if running {
-                    self.destroy(now, effects);
-                }
                 match report {
+                    _ if running => self.destroy(now, effects),
                     Report::Owed => self.report(now, effects),
-                    Report::Settled => {
-                        self.timers.set(Timer::Forget, later(at, FORGET_AFTER));
-                    }
+                    Report::Settled => {}
+                }
+                if report == Report::Settled {
+                    self.timers.set(Timer::Forget, later(at, FORGET_AFTER));
                 }
             }
         }
@@ -226,7 +243,7 @@ impl Agent {
             }
             let ready_by = later(now, orders.start.ready.timeout);
             effects.push(Effect::Start(Box::new(orders.start.clone())));
-            effects.push(Effect::Monitor { after: Millis(0) });
+            effects.push(Effect::Monitor);
             self.record = Some(Record {
                 orders: Some(orders),
                 life: Life::Starting { ready_by },
@@ -237,6 +254,7 @@ impl Agent {
                 failure: None,
             });
             self.saved = Saved::No;
+            self.sight = Sight::Running;
             self.starters.push(caller);
             self.timers.set(Timer::Ready, ready_by);
             self.boot = Boot::new();
@@ -294,7 +312,9 @@ impl Agent {
             }
             Some(Record { life: Life::Stopping { .. } | Life::Stopped(_), .. }) => {}
         }
-        if self.record.as_ref().is_some_and(|record| matches!(record.life, Life::Stopped(_))) && !self.destroying.under_way {
+        let stopped = self.record.as_ref().is_some_and(|record| matches!(record.life, Life::Stopped(_)));
+        // Its timer is set from the first attempt to the one that works.
+        if stopped && !self.timers.is_set(Timer::Destroy) {
             effects.push(Effect::Reply { caller, reply: Reply::Destroyed(Ok(())) });
         } else {
             self.destroyers.push(caller);
@@ -381,6 +401,36 @@ impl Agent {
         self.destroy(now, effects);
     }
 
+    /// The monitor failed. Of a container that serves, that proves nothing unless the message does.
+    fn monitor_lost(&mut self, now: Millis, message: String, effects: &mut Vec<Effect>) {
+        let Some(record) = &self.record else { return };
+        let proof = match FailureClass::of_message(&message) {
+            FailureClass::Unknown | FailureClass::Transient => Proof::No,
+            FailureClass::Capacity | FailureClass::Permanent | FailureClass::NotReady | FailureClass::Exited => Proof::Yes,
+        };
+        match record.life {
+            Life::Stopped(_) => {}
+            Life::Ready if proof == Proof::No => self.rebuild(now, effects),
+            Life::Starting { .. } | Life::Ready | Life::Stopping { .. } => {
+                self.exited(now, None, Some(message), effects);
+            }
+        }
+    }
+
+    /// Has the object rebuilt if it can say nothing of the process any more: after the owner was told, and those who call
+    /// because of that have been answered.
+    fn look_again(&mut self, now: Millis) {
+        if self.sight == Sight::Blind && !self.reporting.under_way {
+            self.timers.set(Timer::Rebuild, later(now, REBUILD_AFTER));
+        }
+    }
+
+    /// Has the object rebuilt, and woken soon after.
+    fn rebuild(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        self.timers.set(Timer::Rebuild, later(now, WAKE_AFTER));
+        effects.push(Effect::Rebuild);
+    }
+
     /// From Starting or Ready to Stopping. `failure` is what those hear who wait for readiness.
     fn end(&mut self, now: Millis, destroy_at: Millis, failure: Option<StartFailure>, effects: &mut Vec<Effect>) {
         let Some(record) = &mut self.record else { return };
@@ -408,13 +458,18 @@ impl Agent {
         }
     }
 
-    fn destroyed(&mut self, now: Millis, result: Result<(), String>, effects: &mut Vec<Effect>) {
+    fn destroyed(&mut self, now: Millis, result: Result<Destruction, String>, effects: &mut Vec<Effect>) {
         if !self.destroying.under_way {
             return;
         }
         self.destroying.under_way = false;
-        let answer = Reply::Destroyed(result.clone());
+        let answer = Reply::Destroyed(result.clone().map(|_| ()));
         effects.extend(self.destroyers.drain(..).map(|caller| Effect::Reply { caller, reply: answer.clone() }));
+        match result {
+            Ok(Destruction::Done) => self.sight = Sight::None,
+            Ok(Destruction::NothingToDo) if self.sight == Sight::Running => self.sight = Sight::Blind,
+            Ok(Destruction::NothingToDo) | Err(_) => {}
+        }
         if result.is_err() {
             let pause = backoff(self.destroying.failures, FIRST_DESTROY_PAUSE, LONGEST_DESTROY_PAUSE);
             self.destroying.failures = self.destroying.failures.saturating_add(1);
@@ -425,13 +480,20 @@ impl Agent {
         self.timers.stop(Timer::Destroy);
         let Some(record) = &mut self.record else { return };
         if matches!(record.life, Life::Stopped(_)) {
+            // It had been started again behind our back; now the owner may be told, if it was not.
+            self.report(now, effects);
+            self.look_again(now);
             return;
         }
         let report = if record.orders.is_some() { Report::Owed } else { Report::Settled };
         record.life = Life::Stopped(End { at: now, report });
         record.since = now;
         self.saved = Saved::No;
+        if report == Report::Settled {
+            self.timers.set(Timer::Forget, later(now, FORGET_AFTER));
+        }
         self.report(now, effects);
+        self.look_again(now);
     }
 
     fn report(&mut self, now: Millis, effects: &mut Vec<Effect>) {
@@ -465,6 +527,7 @@ impl Agent {
             self.timers.set(Timer::Report, later(now, pause));
         }
         effects.extend(self.told.drain(..).map(|caller| Effect::Reply { caller, reply: Reply::Told }));
+        self.look_again(now);
     }
 
     fn alarm(&mut self, now: Millis, effects: &mut Vec<Effect>) {
@@ -486,6 +549,7 @@ impl Agent {
                     self.reporting.under_way = false;
                     self.report(now, effects);
                 }
+                Timer::Rebuild => self.rebuild(now, effects),
                 Timer::Forget => {
                     self.record = None;
                     self.saved = Saved::No;
@@ -561,14 +625,16 @@ fn stopped_while_starting() -> StartFailure {
 }
 
 fn exited_while_starting(code: Option<i32>, message: Option<String>) -> StartFailure {
-    let said = message.map(StartFailure::of_message).filter(|failure| failure.class != FailureClass::Unknown);
-    said.unwrap_or_else(|| {
-        let message = match code {
-            Some(code) => format!("the container exited with code {code} before it was ready"),
-            None => "the container ended before it was ready".to_owned(),
-        };
-        StartFailure::new(FailureClass::Exited, message)
-    })
+    let class = match message.as_deref().map(FailureClass::of_message) {
+        None | Some(FailureClass::Unknown) => FailureClass::Exited,
+        Some(class) => class,
+    };
+    let message = match (code, message) {
+        (Some(code), _) => format!("the container exited with code {code} before it was ready"),
+        (None, Some(message)) => format!("the container ended before it was ready: {message}"),
+        (None, None) => "the container ended before it was ready".to_owned(),
+    };
+    StartFailure::new(class, message)
 }
 
 /// How far the stored time of the last activity may fall behind: every write of it is a row.
@@ -596,4 +662,6 @@ const LONGEST_DESTROY_PAUSE: Millis = Millis::from_secs(30);
 const ATTEMPT: Millis = Millis::from_secs(20);
 /// The same for the setup request.
 const GRACE: Millis = Millis::from_secs(5);
-const MONITOR_PAUSE: Millis = Millis::from_secs(1);
+const REBUILD_AFTER: Millis = Millis(500);
+/// When the alarm wakes an object that was lost on purpose.
+const WAKE_AFTER: Millis = Millis::from_secs(1);

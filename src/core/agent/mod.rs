@@ -9,7 +9,8 @@
 //! - **Fenced.** A request is served under a lease its owner granted for that id and epoch, and a container is bound to the
 //!   first id that gets one: no other id is ever served.
 //! - **Gone means gone.** Every end, also one by itself, goes through `destroy`, is retried until the process is known not to
-//!   run, and is then reported to the owner until it is acknowledged.
+//!   run, and is then reported to the owner until it is acknowledged. What ended by itself is looked at once more with fresh
+//!   eyes: a local engine restarts what exits with an error, and the object that saw the exit can neither see nor end that.
 //!
 //! | state | is left by |
 //! |---|---|
@@ -28,6 +29,6 @@ pub mod machine;
 pub mod record;
 
 pub use fence::{Admission, LeaseAnswer, LeaseKey, Refusal};
-pub use io::{Caller, Effect, Input, ProbeResult, Reply, SetupResult};
+pub use io::{Caller, Destruction, Effect, Input, ProbeResult, Reply, SetupResult};
 pub use machine::{Agent, FORGET_AFTER, Save};
 pub use record::{End, Life, Orders, Record, Report};

@@ -1,2 +1,69 @@
-//! `cargo xtask`: the project's own commands.
-fn main() {}
+//! `cargo xtask`: set-up, build, local server and tests, in one place and with nothing to install by hand.
+//!
+//! Every command but `setup` begins with the set-up, which does nothing when all is there. What it installs goes under
+//! `target/tools` and `node_modules`, so that `cargo clean` and removing `node_modules` undo it; only Debian packages
+//! (see `setup::debian`) and the wasm target of rustup go elsewhere. An error is one line that says what to do.
+
+mod bindings;
+// The rules that the build checks `config/pools.toml` with, here for comparing it with wrangler.jsonc.
+#[allow(dead_code, unused_imports)]
+#[path = "../../src/config/mod.rs"]
+mod config;
+mod dev;
+mod engine;
+mod images;
+mod process;
+mod setup;
+mod test;
+mod worker;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the other commands need (they do it too)
+    Setup,
+    /// Build the Worker into build/, and the programs of the example's images
+    Build,
+    /// Build, and serve the Worker of wrangler.jsonc on local workerd
+    Dev(dev::Arguments),
+    /// Run the tests; the last line is `N passed, N failed`
+    Test(test::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    run(cli.command).unwrap_or_else(|error| {
+        // The whole chain on one line: what failed, then why.
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let tools = setup::run(&workspace)?;
+    match command {
+        Command::Setup => Ok(ExitCode::SUCCESS),
+        Command::Build => {
+            images::build_programs(&workspace)?;
+            worker::build(&workspace, &tools)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Dev(arguments) => dev::run(&workspace, &tools, &arguments),
+        Command::Test(arguments) => test::run(&workspace, &tools, &arguments),
+    }
+}

@@ -40,11 +40,7 @@ struct Api {
 
 fn main() -> ExitCode {
     common::serve(3_000, |boot| {
-        let api = Arc::new(Api {
-            boot,
-            served: AtomicU64::new(0),
-            warmups: AtomicU64::new(0),
-        });
+        let api = Arc::new(Api { boot, served: AtomicU64::new(0), warmups: AtomicU64::new(0) });
         Router::new()
             .route("/", get(index))
             .route("/warmup", post(warm_up))

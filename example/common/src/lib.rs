@@ -46,9 +46,7 @@ impl Fault {
             Ok("never-listen") => Ok(Self::NeverListen),
             Ok("exit-at-once") => Ok(Self::ExitAtOnce),
             Ok("ignore-sigterm") => Ok(Self::IgnoreSigterm),
-            Ok(other) => Err(format!(
-                "FAULT is {other:?}; it may be never-listen, exit-at-once or ignore-sigterm"
-            )),
+            Ok(other) => Err(format!("FAULT is {other:?}; it may be never-listen, exit-at-once or ignore-sigterm")),
         }
     }
 }
@@ -98,9 +96,7 @@ fn boot_time(default_ms: u64) -> Result<Duration, String> {
 
 async fn listen(fault: Fault, boot_time: Duration, routes: impl FnOnce(Boot) -> Router) -> io::Result<()> {
     let started = Instant::now();
-    let mut terminate = (fault != Fault::IgnoreSigterm)
-        .then(|| signal(SignalKind::terminate()))
-        .transpose()?;
+    let mut terminate = (fault != Fault::IgnoreSigterm).then(|| signal(SignalKind::terminate())).transpose()?;
     let ended = async move {
         match &mut terminate {
             Some(terminate) => drop(terminate.recv().await),
@@ -119,9 +115,7 @@ async fn listen(fault: Fault, boot_time: Duration, routes: impl FnOnce(Boot) -> 
             booted_in_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         println!("{} listens on {PORT} after {} ms", boot.hostname, boot.booted_in_ms);
-        let router = routes(boot)
-            .route("/healthz", get(|| async { "ok\n" }))
-            .route("/exit", get(exit));
+        let router = routes(boot).route("/healthz", get(|| async { "ok\n" })).route("/exit", get(exit));
         axum::serve(listener, router).await
     };
     // Open connections are cut: the pool sends SIGTERM only when nobody is being served any more.

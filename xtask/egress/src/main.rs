@@ -110,10 +110,8 @@ fn read_head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Head>> {
         if name.eq_ignore_ascii_case("x-dst-addr") {
             head.destination = Some(value.trim().to_owned());
         } else if name.eq_ignore_ascii_case("content-length") {
-            head.content_length = value
-                .trim()
-                .parse()
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            head.content_length =
+                value.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
     }
 }

@@ -1,0 +1,83 @@
+//! `cargo xtask dev`: the Worker of wrangler.jsonc on local workerd.
+//!
+//! The serving is `xtask/harness/serve.mjs`, which the tests use too.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::setup::Tools;
+use crate::workspace::Workspace;
+use crate::{bindings, engine, images, process, worker};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// What stands behind the container classes
+    #[arg(long, value_enum, default_value_t = Containers::Auto)]
+    containers: Containers,
+    /// Begin with empty storage
+    #[arg(long)]
+    fresh: bool,
+    /// Where storage is kept [default: .wrangler/dev]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Containers {
+    /// Docker when an engine answers, else emulated
+    Auto,
+    /// Real containers
+    Docker,
+    /// A stand-in inside the container's Durable Object
+    Emulated,
+}
+
+impl Containers {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Docker => "docker",
+            Self::Emulated => "emulated",
+        }
+    }
+}
+
+/// Builds and serves, until a signal.
+///
+/// # Errors
+///
+/// When the configuration and `wrangler.jsonc` do not agree, or something does not build.
+pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Result<ExitCode> {
+    bindings::check(workspace)?;
+    let real = match arguments.containers {
+        Containers::Docker => true,
+        Containers::Emulated => false,
+        Containers::Auto => engine::answering().is_ok(),
+    };
+    if real {
+        images::build_programs(workspace)?;
+    }
+    worker::build(workspace, tools)?;
+
+    let mut serve = Command::new(&tools.node);
+    serve.arg(workspace.root().join("xtask/harness/serve.mjs")).args([
+        "--port",
+        &arguments.port.to_string(),
+        "--containers",
+        arguments.containers.name(),
+    ]);
+    if arguments.fresh {
+        serve.arg("--fresh");
+    }
+    if let Some(state) = &arguments.state {
+        serve.arg("--state").arg(state);
+    }
+    let status = process::foreground(&mut serve)?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

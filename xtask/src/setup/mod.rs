@@ -1,0 +1,92 @@
+//! The set-up: everything the other commands need, each step skipped when it is there already.
+//!
+//! | step | where it goes |
+//! |---|---|
+//! | [`npm`]: miniflare, wrangler, esbuild, wasm-opt | `node_modules` |
+//! | [`node`]: Node.js 22, when the machine's is older | the tools' folder |
+//! | [`wasm_target`]: std for `wasm32-unknown-unknown` | rustup's toolchain; else, by [`debian`], the tools' folder |
+//! | [`cargo_tools`]: worker-build, and wasm-bindgen as in `Cargo.lock` | the tools' folder |
+
+mod cargo_tools;
+mod debian;
+mod node;
+mod npm;
+mod wasm_target;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+pub use self::cargo_tools::WORKER_BUILD_VERSION;
+pub use self::wasm_target::{TARGET, WasmToolchain};
+use crate::workspace::Workspace;
+
+/// Where the tools are, once they are.
+pub struct Tools {
+    /// Node.js 22 or newer.
+    pub node: PathBuf,
+    /// What compiles for wasm.
+    pub wasm: WasmToolchain,
+    pub worker_build: PathBuf,
+    /// The version of wasm-bindgen, the crate's and the tool's.
+    pub wasm_bindgen_version: String,
+    wasm_bindgen: PathBuf,
+    wasm_opt: PathBuf,
+    esbuild: PathBuf,
+}
+
+impl Tools {
+    /// A command that compiles for wasm or calls what does: cargo, worker-build, wrangler.
+    ///
+    /// # Errors
+    ///
+    /// When `PATH` cannot be put together.
+    pub fn wasm_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
+        let mut command = Command::new(program);
+        self.wasm.apply(&mut command);
+        // wasm-opt and esbuild are scripts for `node`.
+        let folders = [self.wasm.path(), self.node.parent().map(PathBuf::from)];
+        command
+            .env("PATH", prepend_path(folders.into_iter().flatten())?)
+            .env("WASM_BINDGEN_BIN", &self.wasm_bindgen)
+            .env("WASM_OPT_BIN", &self.wasm_opt)
+            .env("ESBUILD_BIN", &self.esbuild);
+        Ok(command)
+    }
+}
+
+/// Makes sure that all tools are there.
+///
+/// # Errors
+///
+/// When one is missing and cannot be installed; the message says what to run.
+pub fn run(workspace: &Workspace) -> Result<Tools> {
+    let started = Instant::now();
+    let node = node::ensure(workspace)?;
+    npm::ensure(workspace)?;
+    let wasm = wasm_target::ensure(workspace)?;
+    let cargo_tools::Installed { worker_build, wasm_bindgen, wasm_bindgen_version } = cargo_tools::ensure(workspace)?;
+    let tools = Tools {
+        node,
+        wasm,
+        worker_build,
+        wasm_bindgen_version,
+        wasm_bindgen,
+        wasm_opt: npm::program(workspace, "wasm-opt"),
+        esbuild: npm::program(workspace, "esbuild"),
+    };
+    progress(&format!("ready ({:.1} s)", started.elapsed().as_secs_f32()));
+    Ok(tools)
+}
+
+fn progress(text: &str) {
+    eprintln!("setup: {text}");
+}
+
+fn prepend_path(folders: impl IntoIterator<Item = PathBuf>) -> Result<OsString> {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&old))).context("cannot put PATH together")
+}

@@ -1,0 +1,81 @@
+//! Formatting, lints and documentation: each check counts as one test.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::counts::Counts;
+use crate::process::{self, Ended};
+use crate::setup::{TARGET, Tools, WasmToolchain};
+use crate::workspace::Workspace;
+
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// The cargo workspaces besides the root's.
+const OTHERS: [&str; 2] = ["example", "xtask/egress"];
+
+/// Runs all checks, also when one fails.
+///
+/// # Errors
+///
+/// When cargo is missing.
+pub fn run(workspace: &Workspace, tools: &Tools) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let mut check = |name: &str, command: Command| -> Result<()> {
+        let passed = passes(name, command)?;
+        counts += Counts { passed: passed.into(), failed: (!passed).into(), skipped: 0 };
+        Ok(())
+    };
+
+    let root = workspace.root();
+    check("format", cargo(root.to_path_buf(), &["fmt", "--all", "--check"]))?;
+    check(
+        "lints",
+        cargo(root.to_path_buf(), &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    )?;
+    match tools.wasm {
+        WasmToolchain::Own => {
+            let arguments = ["clippy", "--quiet", "--lib", "--target", TARGET, "--", "-D", "warnings"];
+            check("lints for wasm", cargo(root.to_path_buf(), &arguments))?;
+        }
+        // Debian's toolchain has no clippy; the compiler's own warnings have to do.
+        WasmToolchain::Debian(_) => {
+            let mut command = tools.wasm_command("cargo")?;
+            command.args(["rustc", "--quiet", "--lib", "--target", TARGET, "--", "-D", "warnings"]).current_dir(root);
+            check("warnings for wasm", command)?;
+        }
+    }
+    let mut docs =
+        cargo(root.to_path_buf(), &["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    check("docs", docs)?;
+    for folder in OTHERS {
+        let directory = root.join(folder);
+        check(&format!("format of {folder}"), cargo(directory.clone(), &["fmt", "--all", "--check"]))?;
+        let mut lints = cargo(directory, &["clippy", "--quiet", "--workspace", "--all-targets", "--target-dir"]);
+        lints.arg(workspace.target().join("images").join(folder.replace('/', "-"))).args(["--", "-D", "warnings"]);
+        check(&format!("lints of {folder}"), lints)?;
+    }
+    Ok(counts)
+}
+
+fn cargo(directory: PathBuf, arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(directory);
+    command
+}
+
+fn passes(name: &str, mut command: Command) -> Result<bool> {
+    let ended = process::watched(&mut command, LIMIT, |_| {}).with_context(|| format!("the check of {name}"))?;
+    let passed = match ended {
+        Ended::Exited(status) => status.success(),
+        Ended::TimedOut => false,
+    };
+    println!("check {name} ... {}", if passed { "ok" } else { "FAILED" });
+    if !passed {
+        println!("  run it by hand: {}", process::shown(&command));
+    }
+    Ok(passed)
+}

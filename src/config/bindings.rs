@@ -1,6 +1,6 @@
 //! The bindings that a configuration needs, and what `wrangler.jsonc` declares.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -18,19 +18,27 @@ pub struct WranglerBindings {
     pub durable_objects: BTreeSet<String>,
     /// Names of KV namespace bindings.
     pub kv_namespaces: BTreeSet<String>,
+    /// How many containers the platform may run at once, by Durable Object binding, for the classes that say so.
+    pub max_instances: BTreeMap<String, u64>,
 }
 
 impl WranglerBindings {
-    /// Reads the top level of a wrangler configuration (`durable_objects.bindings[].name`, `kv_namespaces[].binding`),
+    /// Reads the top level of a wrangler configuration (`durable_objects.bindings`, `kv_namespaces`, `containers`),
     /// already parsed from JSONC or TOML. What is not there is not declared.
     pub fn from_wrangler(document: &Value) -> Self {
-        let names = |list: Option<&Value>, key: &str| {
-            let entries = list.and_then(Value::as_array).into_iter().flatten();
-            entries.filter_map(|entry| entry.get(key)?.as_str().map(str::to_owned)).collect()
+        let list = |pointer| document.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+        let text = |entry: &Value, key: &str| entry.get(key)?.as_str().map(str::to_owned);
+        let limit_of = |class: &str| {
+            let container = list("/containers").find(|entry| text(entry, "class_name").as_deref() == Some(class))?;
+            container.get("max_instances")?.as_u64()
         };
+        let objects = || list("/durable_objects/bindings");
         Self {
-            durable_objects: names(document.pointer("/durable_objects/bindings"), "name"),
-            kv_namespaces: names(document.get("kv_namespaces"), "binding"),
+            durable_objects: objects().filter_map(|entry| text(entry, "name")).collect(),
+            kv_namespaces: list("/kv_namespaces").filter_map(|entry| text(entry, "binding")).collect(),
+            max_instances: objects()
+                .filter_map(|entry| Some((text(entry, "name")?, limit_of(&text(entry, "class_name")?)?)))
+                .collect(),
         }
     }
 }
@@ -74,6 +82,30 @@ pub fn missing_bindings(config: &Config, declared: &WranglerBindings) -> Vec<Con
         }
     }
     missing
+}
+
+/// An error for each container class of which the platform runs fewer containers than its pools may have together:
+/// `max_instances` of each pool, or `warm_target` where that is not set.
+pub fn over_capacity(config: &Config, declared: &WranglerBindings) -> Vec<ConfigError> {
+    let mut wanted: BTreeMap<&str, (u64, Vec<&str>)> = BTreeMap::new();
+    for (name, pool) in &config.pools {
+        let (total, pools) = wanted.entry(pool.container.as_str()).or_default();
+        *total += u64::from(pool.max_instances.unwrap_or(pool.warm_target));
+        pools.push(name.as_str());
+    }
+    let mut over = Vec::new();
+    for (binding, (wanted, pools)) in wanted {
+        let Some(&limit) = declared.max_instances.get(binding) else { continue };
+        let Some(last) = pools.last().filter(|_| wanted > limit) else { continue };
+        let message = format!(
+            "the pools of {binding} ({}) may have {wanted} containers together, but the Worker's `containers` entry has \
+             max_instances {limit}",
+            pools.join(", ")
+        );
+        let path = join(&join("pools", last), "max_instances");
+        over.push(ConfigError { path, code: ErrorCode::Conflict, message });
+    }
+    over
 }
 
 fn error(path: String, kind: &str, name: &str, declared: &BTreeSet<String>) -> ConfigError {

@@ -34,7 +34,7 @@ mod values;
 
 use serde_json::Value;
 
-pub use bindings::{WranglerBindings, container_bindings, kv_bindings, missing_bindings};
+pub use bindings::{WranglerBindings, container_bindings, kv_bindings, missing_bindings, over_capacity};
 pub use errors::{ConfigError, ConfigErrors, ErrorCode, MAX_ERRORS};
 pub use resolved::{Config, Pool};
 

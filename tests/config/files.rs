@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use cf_warm_pools::config::{Config, ErrorCode, WranglerBindings, missing_bindings, parse_value};
+use cf_warm_pools::config::{Config, ErrorCode, WranglerBindings, missing_bindings, over_capacity, parse_value};
 use cf_warm_pools::embedded;
 use serde_json::{Value, json};
 
@@ -129,6 +129,29 @@ fn wrangler() -> WranglerBindings {
 fn the_worker_has_every_binding_that_the_pools_name() {
     let config = parse_value(&pools_toml()).unwrap();
     assert_eq!(missing_bindings(&config, &wrangler()), []);
+    assert_eq!(over_capacity(&config, &wrangler()), []);
+}
+
+#[test]
+fn pools_that_may_have_more_than_the_platform_runs_are_an_error() {
+    let worker = WranglerBindings::from_wrangler(&json!({
+        "durable_objects": {"bindings": [
+            {"name": "API", "class_name": "ApiContainer"},
+            {"name": "OTHER", "class_name": "FromElsewhere", "script_name": "other"},
+        ]},
+        "containers": [{"class_name": "ApiContainer", "max_instances": 10}],
+    }));
+    let config = |a: u32, b: u32| {
+        valid(&format!(
+            "[pools.a]\ncontainer = \"API\"\nmax_instances = {a}\n[pools.b]\ncontainer = \"API\"\nwarm_target = {b}\n\
+             [pools.c]\ncontainer = \"OTHER\"\nmax_instances = 1000"
+        ))
+    };
+    assert_eq!(over_capacity(&config(6, 4), &worker), []);
+    let over = over_capacity(&config(6, 5), &worker);
+    assert_eq!(over.len(), 1);
+    assert_eq!((over[0].path.as_str(), over[0].code), ("pools.b.max_instances", ErrorCode::Conflict));
+    assert!(over[0].message.contains("(a, b) may have 11 containers together"), "{}", over[0]);
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! A container is written down before it is started, and stays on the books until it is confirmed gone.
+//! (`World` checks after every step that nothing runs untracked.)
+
+use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::core::failure::FailureClass;
+use cf_warm_pools::core::shard::Input;
+
+use crate::world::{Script, World, failure, id};
+
+#[test]
+fn a_restart_in_the_middle_of_starts_takes_them_up_again() {
+    let mut world = World::new(r#""warm_target": 4"#);
+    assert_eq!(world.counts(), (4, 0, 0, 0));
+    for _ in 0..5 {
+        world.run_for(Millis(700));
+        world.restart();
+    }
+    world.run_for(Millis::from_secs(10));
+    assert_eq!(world.counts(), (0, 4, 0, 0));
+    assert_eq!(world.containers.len(), 4, "no container was started in vain");
+}
+
+#[test]
+fn a_failed_start_is_destroyed_not_forgotten() {
+    let script = Script { fails: failure(FailureClass::NotReady), ..Script::default() };
+    let mut world = World::with(r#""warm_target": 2"#, script);
+    world.run_for(Millis::from_secs(60));
+    world.script.fails = None;
+    world.run_for(Millis::from_secs(60));
+    assert_eq!(world.counts(), (0, 2, 0, 0));
+    assert_eq!(world.running(), 2);
+}
+
+#[test]
+fn a_container_that_ignores_sigterm_is_destroyed_at_the_deadline() {
+    let script = Script { ignores_sigterm: true, ..Script::default() };
+    let mut world = World::with(r#""warm_target": 0, "drain_timeout": "15s""#, script);
+    let container = world.get("alice").container;
+    world.step(Input::Release(id("alice")));
+    world.run_for(Millis::from_secs(14));
+    assert!(world.containers[&container].running);
+    assert_eq!(world.counts(), (0, 0, 0, 1), "it counts as long as it runs");
+    world.run_for(Millis::from_secs(2));
+    assert!(!world.containers[&container].running);
+    assert_eq!(world.counts(), (0, 0, 0, 0));
+    assert_eq!(world.shard.next_timeout(), None, "nothing is due, so no alarm");
+}
+
+#[test]
+fn a_drain_goes_on_after_a_restart() {
+    let script = Script { ignores_sigterm: true, ..Script::default() };
+    let mut world = World::with(r#""warm_target": 0"#, script);
+    world.get("alice");
+    world.step(Input::Release(id("alice")));
+    world.restart();
+    world.run_for(Millis::from_secs(40));
+    world.restart();
+    assert_eq!((world.counts(), world.running()), ((0, 0, 0, 0), 0));
+}
+
+#[test]
+fn a_container_that_cannot_be_destroyed_stays_on_the_books() {
+    let mut world = World::new(r#""warm_target": 0, "max_instances": 1"#);
+    let container = world.get("alice").container;
+    world.containers.get_mut(&container).unwrap().script.unreachable = true;
+    world.step(Input::Release(id("alice")));
+    world.run_for(Millis::from_secs(3_600));
+    assert_eq!(world.counts(), (0, 0, 0, 1));
+    world.containers.get_mut(&container).unwrap().script.unreachable = false;
+    world.run_for(Millis::from_secs(120));
+    assert_eq!((world.counts(), world.running()), ((0, 0, 0, 0), 0));
+}

@@ -1,0 +1,128 @@
+//! A later configuration wins; an older deploy never flips it back; nothing changes by halves.
+
+use std::collections::BTreeMap;
+
+use cf_warm_pools::config::parse_json;
+use cf_warm_pools::config::resolved::{Config, Millis};
+use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
+use cf_warm_pools::core::id::ShardId;
+
+use crate::world::World;
+
+const NOW: Millis = Millis(1_000);
+
+fn config(warm_target: u32, shards: u32) -> Config {
+    parse_json(&format!(
+        r#"{{"pools": {{"p": {{"container": "C", "warm_target": {warm_target}, "shards": {shards}}}}}}}"#
+    ))
+    .unwrap()
+}
+
+fn deployed(stamp: u64, warm_target: u32, shards: u32) -> Input {
+    let config = config(warm_target, shards);
+    Input::Deployed(Box::new(Deployed { stamp, source: ConfigSource::Bundled, config }))
+}
+
+fn step(machine: &mut Coordinator, input: Input) -> Effects {
+    let mut fx = Effects::default();
+    machine.step(NOW, input, &mut fx);
+    fx
+}
+
+fn target(machine: &Coordinator) -> u32 {
+    machine.config().pools.values().next().unwrap().warm_target
+}
+
+#[test]
+fn a_later_deploy_wins_and_an_older_one_that_still_runs_changes_nothing() {
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    step(&mut machine, deployed(100, 3, 1));
+    step(&mut machine, deployed(200, 7, 1));
+    let version = machine.version();
+    for _ in 0..3 {
+        let fx = step(&mut machine, deployed(100, 3, 1));
+        assert!(fx.writes.is_empty());
+        step(&mut machine, deployed(200, 7, 1));
+    }
+    assert_eq!((target(&machine), machine.version()), (7, version));
+}
+
+#[test]
+fn the_admin_override_outranks_deploys_until_it_is_dropped() {
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    step(&mut machine, deployed(100, 3, 1));
+    step(&mut machine, Input::Put(Box::new(config(9, 1))));
+    step(&mut machine, deployed(200, 7, 1));
+    assert_eq!((target(&machine), machine.source()), (9, ConfigSource::Admin));
+    step(&mut machine, Input::DropOverride);
+    assert_eq!((target(&machine), machine.source()), (7, ConfigSource::Bundled));
+}
+
+#[test]
+fn versions_only_grow_and_survive_a_restart() {
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let mut last = machine.version();
+    for input in [deployed(100, 3, 1), Input::Put(Box::new(config(9, 1))), Input::DropOverride, deployed(200, 1, 1)] {
+        let fx = step(&mut machine, input);
+        assert!(machine.version() > last);
+        last = machine.version();
+        let registry = fx.writes.into_iter().find_map(|write| match write {
+            Write::PutRegistry(registry) => Some(*registry),
+            Write::PutAcknowledged(..) => None,
+        });
+        machine = Coordinator::load(registry.unwrap(), BTreeMap::new());
+        assert_eq!(machine.version(), last);
+    }
+}
+
+#[test]
+fn the_shard_count_in_force_stays() {
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    step(&mut machine, deployed(100, 3, 4));
+    assert_eq!(machine.objections(&config(3, 8)).len(), 1);
+    step(&mut machine, deployed(200, 5, 8));
+    let pool = machine.config().pools.into_values().next().unwrap();
+    assert_eq!((pool.warm_target, pool.shards.get()), (5, 4));
+    assert_eq!(machine.shards().count(), 4);
+}
+
+#[test]
+fn every_shard_is_told_until_it_acknowledges() {
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let fx = step(&mut machine, deployed(100, 10, 4));
+    let targets: Vec<u32> = fx.pushes.iter().map(|(_, plan)| plan.share.warm_target).collect();
+    assert_eq!(targets, [3, 3, 2, 2]);
+    let version = machine.version();
+    let shards: Vec<ShardId> = fx.pushes.into_iter().map(|(shard, _)| shard).collect();
+    for shard in &shards[1..] {
+        let fx = step(&mut machine, Input::Acknowledged(shard.clone(), version));
+        assert!(fx.pushes.is_empty());
+    }
+    step(&mut machine, Input::PushFailed(shards[0].clone()));
+    let at = machine.next_timeout().expect("a failed push is timed");
+    let mut fx = Effects::default();
+    machine.step(at, Input::Woken, &mut fx);
+    assert_eq!(fx.pushes.iter().map(|(shard, _)| shard).collect::<Vec<_>>(), [&shards[0]]);
+    step(&mut machine, Input::Acknowledged(shards[0].clone(), version));
+    assert_eq!(machine.next_timeout(), None);
+}
+
+#[test]
+fn a_shard_takes_what_a_newer_deploy_bundles_but_not_its_shard_count() {
+    let world = World::new(r#""warm_target": 2"#);
+    let plan = world.shard.plan().unwrap();
+    let bundled = config(9, 8).pools.into_values().next().unwrap();
+    assert_eq!(plan.deployed(Some(&bundled), plan.version.stamp, world.shard.id().index), None, "the same deploy");
+    let newer = plan.deployed(Some(&bundled), plan.version.stamp + 1, world.shard.id().index).unwrap();
+    assert_eq!((newer.pool.warm_target, newer.pool.shards.get(), newer.share.warm_target), (9, 1, 9));
+    let pinned = cf_warm_pools::core::plan::Plan { pinned: true, ..plan.clone() };
+    assert_eq!(pinned.deployed(Some(&bundled), u64::MAX, world.shard.id().index), None, "the admin API outranks it");
+}
+
+#[test]
+fn an_older_plan_is_ignored() {
+    let mut world = World::new(r#""warm_target": 2"#);
+    world.configure(5, r#""warm_target": 3"#);
+    world.configure(4, r#""warm_target": 9"#);
+    assert_eq!(world.shard.plan().unwrap().share.warm_target, 3);
+}

@@ -1,0 +1,17 @@
+//! The promises, on one shard in virtual time: a file per promise.
+//!
+//! `world` drives the machine as the Durable Object does, over scripted containers, and checks after every step what must
+//! always hold.
+
+mod world;
+
+mod accounted;
+mod bounded;
+mod converging;
+mod coordinator_free_hot_path;
+mod deploys;
+mod exclusive;
+mod single;
+mod sticky;
+mod unknown_is_not_dead;
+mod unwedgeable;

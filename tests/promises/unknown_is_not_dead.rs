@@ -1,0 +1,64 @@
+//! An RPC error proves nothing about a container; only a definite answer, N times, or its destruction, ends a mapping.
+
+use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::core::id::ContainerId;
+use cf_warm_pools::core::outcome::{Outcome, Reason};
+use cf_warm_pools::core::shard::{ContainerKind, Finding, Input};
+
+use crate::world::{Script, World};
+
+fn cut_off(world: &mut World, container: ContainerId, cut: bool) {
+    world.containers.get_mut(&container).unwrap().script.unreachable = cut;
+}
+
+#[test]
+fn a_short_outage_costs_no_mapping() {
+    let mut world = World::warm(r#""warm_target": 0"#);
+    let first = world.get("alice");
+    cut_off(&mut world, first.container, true);
+    world.run_for(Millis::from_secs(50));
+    cut_off(&mut world, first.container, false);
+    world.run_for(Millis::from_secs(120));
+    assert_eq!(world.get("alice").container, first.container);
+}
+
+#[test]
+fn one_definite_negative_is_not_enough() {
+    let mut world = World::warm(r#""warm_target": 0"#);
+    let first = world.get("alice");
+    world.ask_with("alice", Some(first.container));
+    world.step(Input::CheckDone(first.container, Finding::Stopped));
+    world.run_for(Millis::from_secs(60));
+    assert_eq!(world.get("alice").container, first.container);
+}
+
+#[test]
+fn a_container_that_stays_unreachable_is_given_up_and_stays_on_the_books() {
+    for kind in [ContainerKind::Agent, ContainerKind::Class] {
+        let mut world = World::with(r#""warm_target": 1"#, Script { kind, ..Script::default() });
+        let first = world.get("alice");
+        let at = world.now;
+        cut_off(&mut world, first.container, true);
+        while world.lookup("alice").is_some() && world.now - at < Millis::from_secs(300) {
+            world.run_for(Millis::from_secs(1));
+        }
+        let took = world.now - at;
+        assert!(took >= Millis::from_secs(60) && took < Millis::from_secs(120), "{kind:?}: {took:?}");
+        let second = world.get("alice");
+        assert_eq!((second.outcome, second.reason), (Outcome::Warm, Some(Reason::ContainerUnreachable)));
+        assert!(second.epoch > first.epoch);
+        assert!(world.rows.containers.contains_key(&first.container));
+    }
+}
+
+#[test]
+fn an_answer_of_a_suspect_clears_it() {
+    let mut world = World::warm(r#""warm_target": 0"#);
+    let first = world.get("alice");
+    for _ in 0..20 {
+        let waiter = world.ask_with("alice", Some(first.container));
+        assert_eq!(world.answer(waiter).unwrap().container, first.container);
+        world.run_for(Millis(50));
+    }
+    assert!(world.lookup("alice").is_some());
+}

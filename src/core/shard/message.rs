@@ -193,8 +193,6 @@ pub enum Event {
     Draining(ContainerId, DrainCause),
     /// It is confirmed gone.
     Gone(ContainerId),
-    /// The platform has no room for more than so many, for now.
-    CeilingLearned(u32),
     /// A plan is in force.
     Configured(Box<Plan>),
 }

@@ -202,6 +202,13 @@ impl Shard {
         self.flush(fx);
     }
 
+    /// Right after loading: takes the plan that the deployed code brings, without doing anything about it yet. The first
+    /// step does.
+    pub fn adopt(&mut self, plan: Plan, fx: &mut Effects<'_>) {
+        self.configure(plan, fx);
+        self.flush(fx);
+    }
+
     /// When to step next, if nothing comes in before. None: nothing is due.
     pub fn next_timeout(&self) -> Option<Millis> {
         self.timers.next()

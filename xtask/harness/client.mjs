@@ -30,6 +30,7 @@ const LOG_LIMIT = 200_000;
  * @property {Record<string, string>} [images] container class to image, instead of its Dockerfile
  * @property {string} [config] another wrangler configuration
  * @property {number} [port] default a free one
+ * @property {boolean} [cron] default true: run the cron triggers once at start, which fills the pools
  */
 
 /**
@@ -118,9 +119,10 @@ export class Server {
   }
 
   #arguments() {
-    const { containers = "emulated", pools, vars = {}, images = {}, config, port = 0 } = this.#options;
+    const { containers = "emulated", pools, vars = {}, images = {}, config, port = 0, cron = true } = this.#options;
     const args = ["--json", "--port", String(port), "--containers", containers, "--state", this.state, "--on-exit", "keep"];
     if (config !== undefined) args.push("--config", config);
+    if (!cron) args.push("--no-cron");
     const all = { ADMIN_TOKEN: this.adminToken, ...vars };
     if (pools !== undefined) all.POOLS_CONFIG = typeof pools === "string" ? pools : JSON.stringify(pools);
     for (const [name, value] of Object.entries(all)) args.push("--var", value === null ? name : `${name}=${value}`);

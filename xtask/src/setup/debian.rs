@@ -84,7 +84,7 @@ pub fn install(workspace: &Workspace) -> Result<Toolchain> {
     install_packages(workspace)?;
     let layout = Layout::of(workspace);
     let version = compiler()?;
-    progress(&format!("standard library for {TARGET}, compiled by Debian's {version} (a minute or two)"));
+    progress(&format!("standard library for {TARGET}, compiled by Debian's Rust (a minute or two)"));
     let _ = fs::remove_file(&layout.stamp);
     lay_out_sysroot(&layout)?;
     compile_std(workspace, &layout)?;

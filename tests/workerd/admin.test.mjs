@@ -1,0 +1,133 @@
+// The admin API: closed without a token, and a configuration is taken whole or refused whole.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { acquire, full, lookup, pools, serve, stats, until } from "./support.mjs";
+
+const PATHS = [
+  ["GET", "/_warm/v1/pools"],
+  ["GET", "/_warm/v1/pools/p"],
+  ["GET", "/_warm/v1/pools/p/ids/a"],
+  ["PUT", "/_warm/v1/pools/p/ids/a"],
+  ["DELETE", "/_warm/v1/pools/p/ids/a"],
+  ["POST", "/_warm/v1/pools/p/shutdown-prewarmed"],
+  ["GET", "/_warm/v1/config"],
+  ["PUT", "/_warm/v1/config"],
+  ["DELETE", "/_warm/v1/config"],
+  ["POST", "/_warm/v1/config/validate"],
+];
+
+describe("without a token in the Worker", () => {
+  let server;
+  before(async () => void (server = await serve(pools(), { adminToken: null })));
+  after(() => server?.stop());
+
+  test("everything is closed, and healthz is open", async () => {
+    for (const [method, path] of PATHS) {
+      for (const authorization of [undefined, "Bearer ", "Bearer undefined", "Bearer null"]) {
+        const answer = await server.fetch(path, { method, headers: authorization ? { authorization } : {} });
+        assert.ok([401, 403].includes(answer.status), `${method} ${path}: ${answer.status}`);
+      }
+    }
+    assert.equal((await server.fetch("/_warm/healthz")).status, 200);
+  });
+});
+
+describe("with a token", () => {
+  let server;
+  before(async () => void (server = await serve(pools({ shards: 2 }))));
+  after(() => server?.stop());
+
+  test("a wrong one is refused everywhere", async () => {
+    for (const [method, path] of PATHS) {
+      for (const authorization of [undefined, "Bearer wrong", `Basic ${server.adminToken}`, server.adminToken]) {
+        const answer = await server.fetch(path, { method, headers: authorization ? { authorization } : {} });
+        assert.equal(answer.status, 401, `${method} ${path}`);
+      }
+    }
+  });
+
+  test("pools: their stats, all or one, and 404 for another", async () => {
+    await full(server);
+    const { pools: all } = await (await server.admin("/_warm/v1/pools")).json();
+    assert.deepEqual(all.map(({ name }) => name), ["p"]);
+    const one = await stats(server);
+    assert.deepEqual([one.warm, one.assigned, one.total, one.complete], [2, 0, 2, true]);
+    assert.deepEqual([one.config.warmTarget, one.config.refreshInterval, one.shards.length], [2, 1000, 2]);
+    assert.equal((await server.admin("/_warm/v1/pools/q")).status, 404);
+  });
+
+  test("ids: look up without allocating, acquire, release", async () => {
+    assert.equal(await lookup(server, "alice"), null);
+    assert.equal((await stats(server)).assigned, 0);
+    const { container, outcome, shard, status } = await acquire(server, "alice");
+    assert.deepEqual([status, outcome], [200, "warm"]);
+    const found = await lookup(server, "alice");
+    assert.deepEqual([found.container, found.shard, found.outcome], [container, shard, undefined]);
+    for (let n = 0; n < 2; n++) {
+      const released = await server.admin("/_warm/v1/pools/p/ids/alice", { method: "DELETE" });
+      assert.equal(released.status, 204, "also when it had none");
+    }
+    assert.equal(await lookup(server, "alice"), null);
+    for (const pool of ["q", "P"]) {
+      assert.equal((await server.admin(`/_warm/v1/pools/${pool}/ids/a`, { method: "PUT" })).status, 404);
+    }
+    assert.equal((await server.admin(`/_warm/v1/pools/p/ids/${"x".repeat(300)}`, { method: "PUT" })).status, 400);
+    assert.equal((await server.admin("/_warm/v1/pools/p/ids/a", { method: "POST" })).status, 405);
+  });
+
+  test("a bad configuration is refused whole, with every error, and the old one serves on", async () => {
+    const before = await (await server.admin("/_warm/v1/config")).json();
+    const bad = pools({ warm_taget: 3, shards: 0, refresh_interval: "soon", sleep_after: "1s" });
+    bad.routes.push({ pool: "q", path: "/q/*", id: { header: "x" } });
+    for (const [method, path] of [["PUT", "/_warm/v1/config"], ["POST", "/_warm/v1/config/validate"]]) {
+      const answer = await server.admin(path, { method, body: bad });
+      assert.equal(answer.status, 422);
+      const { error } = await answer.json();
+      const paths = error.errors.map((each) => each.path).join(" ");
+      for (const path of ["pools.p.warm_taget", "pools.p.shards", "pools.p.refresh_interval", "routes[1].pool"]) {
+        assert.ok(paths.includes(path), `${path} in ${paths}`);
+      }
+      const typo = error.errors.find((each) => each.path === "pools.p.warm_taget");
+      assert.match(typo.message, /warm_target/);
+    }
+    for (const body of ["{", "[]", "null", '"x"']) {
+      assert.ok([400, 422].includes((await server.admin("/_warm/v1/config", { method: "PUT", body })).status), body);
+    }
+    const missing = await server.admin("/_warm/v1/config", { method: "PUT", body: pools({ container: "NOWHERE" }) });
+    assert.equal(missing.status, 422);
+    assert.deepEqual(await (await server.admin("/_warm/v1/config")).json(), before);
+  });
+
+  test("a changed shard count is refused, for ids would lose their containers", async () => {
+    const answer = await server.admin("/_warm/v1/config", { method: "PUT", body: pools({ shards: 3 }) });
+    assert.equal(answer.status, 422);
+    assert.match(JSON.stringify(await answer.json()), /pools\.p\.shards/);
+  });
+
+  test("a good one is in force at once, can be read and put back, and dropped", async () => {
+    const before = await (await server.admin("/_warm/v1/config")).json();
+    assert.equal(before.source, "var");
+    const config = pools({ warm_target: 5, shards: 2 });
+    assert.equal((await server.admin("/_warm/v1/config/validate", { method: "POST", body: config })).status, 200);
+    const applied = await (await server.admin("/_warm/v1/config", { method: "PUT", body: config })).json();
+    assert.equal(applied.source, "admin");
+    assert.ok(applied.version > before.version);
+    assert.equal((await full(server)).config.warmTarget, 5);
+    const read = await (await server.admin("/_warm/v1/config")).json();
+    const again = await server.admin("/_warm/v1/config", { method: "PUT", body: read.config });
+    assert.equal(again.status, 200);
+    assert.deepEqual((await again.json()).config, read.config);
+    const dropped = await server.admin("/_warm/v1/config", { method: "DELETE" });
+    assert.ok(dropped.ok);
+    await until("the variable is in force again", async () => (await stats(server)).warm === 2);
+  });
+
+  test("a route that is put is served within seconds, by gateways that were running", async () => {
+    const config = pools({ shards: 2 });
+    config.routes.push({ pool: "p", path: "/new/*", id: { query: "u" } });
+    await server.admin("/_warm/v1/config", { method: "PUT", body: config });
+    await until("the route serves", async () => (await server.fetch("/new/x?u=a")).status === 200);
+    await server.admin("/_warm/v1/config", { method: "DELETE" });
+  });
+});

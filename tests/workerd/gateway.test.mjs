@@ -1,0 +1,150 @@
+// The gateway: routes, ids, headers, streams, errors.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { ask, full, lookup, pools, serve } from "./support.mjs";
+
+const routes = [
+  { pool: "p", path: "/p/*", strip_prefix: true, id: { header: "x-session-id" } },
+  { pool: "p", path: "/cookie/*", id: { cookie: "session" } },
+  { pool: "p", path: "/query", id: { query: "user" } },
+  { pool: "p", path: "/users/*", id: { segment: 1 } },
+  { pool: "p", path: "/default/*", id: { header: "x-session-id", default: "everyone" } },
+  { pool: "p", host: "py.example.com", id: { header: "x-session-id" } },
+];
+
+let server;
+before(async () => {
+  server = await serve(pools({ warm_target: 2 }, { routes }));
+  await full(server);
+});
+after(() => server?.stop());
+
+async function errorOf(answer) {
+  assert.match(answer.headers.get("content-type"), /^application\/json/);
+  const { error } = await answer.json();
+  assert.equal(typeof error.message, "string");
+  return { status: answer.status, code: error.code };
+}
+
+describe("ids", () => {
+  test("come from header, cookie, query and path segment: one id, one container", async () => {
+    const answers = await Promise.all([
+      server.fetch("/p/", { headers: { "x-session-id": "same" } }),
+      server.fetch("/cookie/x", { headers: { cookie: "a=b; session=same; c=d" } }),
+      server.fetch("/query?user=same&x=1"),
+      server.fetch("/users/same/profile"),
+    ]);
+    const hostnames = await Promise.all(answers.map(async (answer) => (await answer.json()).hostname));
+    assert.equal(new Set(hostnames).size, 1, String(hostnames));
+  });
+
+  test("are taken as they are, whatever they contain", async () => {
+    const strange = "ä/ö ?#%25 \u{1F600}";
+    const answer = await server.fetch(`/query?user=${encodeURIComponent(strange)}`);
+    assert.equal(answer.status, 200);
+    assert.ok(await lookup(server, strange));
+  });
+
+  test("that are missing or bad are refused with 400 and change nothing", async () => {
+    assert.deepEqual(await errorOf(await server.fetch("/p/")), { status: 400, code: "missing_id" });
+    for (const bad of ["x".repeat(257)]) {
+      assert.deepEqual(await errorOf(await ask(server, bad)), { status: 400, code: "bad_id" });
+    }
+    assert.deepEqual(await errorOf(await server.fetch("/query?user=a%00b")), { status: 400, code: "bad_id" });
+  });
+
+  test("may have a default", async () => {
+    assert.equal((await server.fetch("/default/x")).status, 200);
+    assert.ok(await lookup(server, "everyone"));
+  });
+});
+
+describe("routes", () => {
+  test("a path that none matches is 404", async () => {
+    assert.deepEqual(await errorOf(await server.fetch("/nowhere")), { status: 404, code: "no_route" });
+    assert.deepEqual(await errorOf(await server.fetch("/pp")), { status: 404, code: "no_route" });
+  });
+
+  test("strip_prefix removes the prefix and keeps the query; without it the path stays", async () => {
+    assert.equal((await (await ask(server, "alice", "/a/b?c=d")).json()).path, "/a/b?c=d");
+    assert.equal((await (await server.fetch("/p", { headers: { "x-session-id": "alice" } })).json()).path, "/");
+    assert.equal((await (await server.fetch("/users/alice/x?y=z")).json()).path, "/users/alice/x?y=z");
+  });
+
+  test("/_warm is never routed to a pool", async () => {
+    assert.equal((await server.fetch("/_warm/nothing", { headers: { "x-session-id": "a" } })).status >= 400, true);
+  });
+});
+
+describe("headers", () => {
+  test("from outside under our prefixes never reach a container", async () => {
+    const answer = await ask(server, "alice", "/", {
+      headers: {
+        "x-warm-pool-epoch": "999",
+        "x-warm-pool-session": "bob",
+        "x-warm-pool-fence": "gone",
+        "cf-container-target-port": "22",
+        "x-sandbox-id": "root",
+        "x-mine": "kept",
+      },
+    });
+    assert.equal(answer.status, 200);
+    const { headers } = await answer.json();
+    assert.equal(headers["x-mine"], "kept");
+    assert.equal(headers["cf-container-target-port"], undefined);
+    assert.equal(headers["x-sandbox-id"], undefined);
+    assert.notEqual(headers["x-warm-pool-session"], "bob");
+    assert.notEqual(headers["x-warm-pool-epoch"], "999");
+  });
+
+  test("say how the id came by its container, on every answer", async () => {
+    const id = "outcome";
+    assert.match((await ask(server, id)).headers.get("x-warm-pool"), /^(warm|cold)$/);
+    assert.equal((await ask(server, id)).headers.get("x-warm-pool"), "sticky");
+    for (const name of ["x-warm-pool-session", "x-warm-pool-epoch", "x-warm-pool-fence"]) {
+      assert.equal((await ask(server, id)).headers.get(name), null, name);
+    }
+  });
+});
+
+describe("bodies", () => {
+  test("are passed on: small and large, in both directions", async () => {
+    for (const size of [10, 100_000, 3_000_000]) {
+      const body = "x".repeat(size);
+      const answer = await ask(server, "alice", "/echo", { method: "POST", body });
+      assert.equal(answer.status, 200);
+      assert.equal((await answer.text()).length >= size, true, `${size}`);
+    }
+  });
+
+  test("a stream of unknown length is passed on too", async () => {
+    const body = new ReadableStream({
+      async start(controller) {
+        for (let n = 0; n < 10; n++) controller.enqueue(new TextEncoder().encode("0123456789"));
+        controller.close();
+      },
+    });
+    const answer = await ask(server, "alice", "/echo", { method: "POST", body, duplex: "half" });
+    assert.equal(answer.status, 200);
+    assert.ok((await answer.text()).includes("0123456789".repeat(10)));
+  });
+
+  test("every method is passed on", async () => {
+    for (const method of ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
+      assert.equal((await (await ask(server, "alice", "/m", { method })).json()).method, method);
+    }
+    assert.equal((await ask(server, "alice", "/m", { method: "HEAD" })).status, 200);
+  });
+});
+
+test("a WebSocket passes through", { skip: typeof WebSocket === "undefined" && "this node has no WebSocket" }, async () => {
+  const socket = new WebSocket(new URL("/query?user=socket", server.url).href.replace("http", "ws"));
+  const heard = await new Promise((resolve, reject) => {
+    socket.addEventListener("open", () => socket.send("hello"));
+    socket.addEventListener("message", ({ data }) => resolve(data));
+    socket.addEventListener("error", () => reject(new Error("the socket failed")));
+  });
+  assert.ok(String(heard).includes("hello"));
+  socket.close();
+});

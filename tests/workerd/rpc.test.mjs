@@ -1,0 +1,112 @@
+// What a JavaScript Worker and a JavaScript container class can call.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { full, lookup, pools, rpc, serve, stats, until } from "./support.mjs";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+describe("a shard by RPC", () => {
+  let server;
+  const call = (method, ...args) => rpc(server, "WARM_POOL", "p/0", method, ...args);
+  before(async () => void (server = await serve(pools({ warm_target: 2 }))));
+  after(() => server?.stop());
+
+  test("getContainer, lookupContainer and release", async () => {
+    await full(server);
+    assert.equal(await call("lookupContainer", "alice"), null);
+    const first = await call("getContainer", "alice");
+    assert.match(first.container, UUID);
+    assert.deepEqual([first.outcome, first.shard, first.fenced], ["warm", 0, true]);
+    const again = await call("getContainer", "alice");
+    assert.deepEqual([again.container, again.epoch, again.outcome], [first.container, first.epoch, "sticky"]);
+    assert.equal((await call("lookupContainer", "alice")).container, first.container);
+    assert.equal(await call("release", "alice"), true);
+    assert.equal(await call("release", "alice"), false);
+    assert.equal(await call("lookupContainer", "alice"), null);
+  });
+
+  test("bad ids are refused and change nothing", async () => {
+    const before = await call("getStats");
+    for (const bad of ["", "x".repeat(257), "a\u0000b", 7, null, { toString: "x" }]) {
+      await assert.rejects(call("getContainer", bad), /id/);
+    }
+    const now = await call("getStats");
+    assert.deepEqual([now.assigned, now.waiting], [before.assigned, before.waiting]);
+  });
+
+  test("a pool that is in no configuration starts nothing", async () => {
+    await assert.rejects(rpc(server, "WARM_POOL", "ghost/0", "getContainer", "alice"), { code: "unknown_pool" });
+    assert.equal((await rpc(server, "WARM_POOL", "ghost/0", "getStats")).total, 0);
+  });
+
+  test("a shard beyond the count in force refuses ids", async () => {
+    await assert.rejects(rpc(server, "WARM_POOL", "p/5", "getContainer", "alice"), { code: "wrong_shard", shards: 1 });
+  });
+
+  test("an object whose name is no shard says so", async () => {
+    await assert.rejects(rpc(server, "WARM_POOL", "p", "getContainer", "alice"), /pool.*shard/);
+  });
+
+  test("wasm's insides are not exposed", async () => {
+    for (const method of ["free", "__destroy_into_raw"]) await assert.rejects(call(method));
+  });
+
+  test("confirmLease grants the holder only", async () => {
+    const alice = await call("getContainer", "lease-a");
+    const bob = await call("getContainer", "lease-b");
+    const confirm = (container, session, epoch) => call("confirmLease", { container, session, epoch });
+    assert.deepEqual(Object.keys(await confirm(alice.container, "lease-a", alice.epoch)), ["granted"]);
+    assert.equal(await confirm(alice.container, "lease-b", bob.epoch), "denied");
+    assert.equal(await confirm(alice.container, "lease-a", bob.epoch), "denied");
+  });
+});
+
+describe("reportStopped", () => {
+  let server;
+  const plain = { container: "PLAIN", warm_target: 2, shards: 2 };
+  before(async () => void (server = await serve(pools(plain))));
+  after(() => server?.stop());
+
+  for (const [how, nameOf] of [
+    ["the UUID", (container) => container],
+    ["the hex id, as this.ctx.id.toString() gives it", (container) => rpc(server, "PLAIN", container, "hexId")],
+  ]) {
+    for (const sentTo of ["p/0", "p/1"]) {
+      test(`frees the slot at once by ${how}, sent to ${sentTo}`, async () => {
+        const id = `by ${how} to ${sentTo}`;
+        const answer = await server.admin(`/_warm/v1/pools/p/ids/${encodeURIComponent(id)}`, { method: "PUT" });
+        const { container } = await answer.json();
+        assert.equal(await rpc(server, "WARM_POOL", sentTo, "reportStopped", await nameOf(container)), true);
+        assert.equal(await lookup(server, id), null);
+      });
+    }
+  }
+
+  test("of a container that is on no books is false, and of nonsense an error", async () => {
+    const nobody = "00000000-0000-4000-8000-000000000000";
+    assert.equal(await rpc(server, "WARM_POOL", "p/0", "reportStopped", nobody), false);
+    await assert.rejects(rpc(server, "WARM_POOL", "p/0", "reportStopped", "nonsense"), /UUID/);
+  });
+});
+
+describe("a container class in JavaScript", () => {
+  let server;
+  before(async () => void (server = await serve(pools({ container: "PLAIN", warm_target: 1 }))));
+  after(() => server?.stop());
+
+  test("is served through the shard, and a death that nobody reports is found", async () => {
+    await full(server);
+    const get = () => server.fetch("/p/x", { headers: { "x-session-id": "alice" } });
+    const first = await get();
+    assert.equal(first.headers.get("x-warm-pool"), "warm");
+    const { plain } = await first.json();
+    assert.equal((await lookup(server, "alice")).container, plain);
+    await rpc(server, "PLAIN", plain, "die");
+    await until("the mapping ends", async () => (await lookup(server, "alice")) === null);
+    const next = await get();
+    assert.notEqual((await next.json()).plain, plain);
+    assert.equal(next.headers.get("x-warm-pool-reason"), "container-stopped");
+    assert.equal((await stats(server)).assigned, 1);
+  });
+});

@@ -30,4 +30,4 @@ pub mod embedded;
 mod store;
 pub mod wire;
 
-pub use edge::{PoolCoordinator, WarmPool};
+pub use edge::{ContainerAgent, PoolCoordinator, WarmPool};

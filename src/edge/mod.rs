@@ -1,8 +1,10 @@
 //! The adapters between the machines and the Workers runtime: Durable Objects, RPC, the gateway.
 
 mod abort;
+mod agent_do;
 mod alarm;
 mod bundled;
+mod container;
 mod container_rpc;
 mod coordinator_do;
 mod entropy;
@@ -10,5 +12,6 @@ pub mod js;
 mod log;
 mod warm_pool_do;
 
+pub use agent_do::ContainerAgent;
 pub use coordinator_do::PoolCoordinator;
 pub use warm_pool_do::WarmPool;

@@ -2,7 +2,7 @@
 
 use super::fence::{LeaseAnswer, LeaseKey, Refusal};
 use super::record::Orders;
-use crate::config::resolved::{Millis, Setup, Start};
+use crate::config::resolved::{Millis, Setup};
 use crate::core::failure::StartFailure;
 use crate::core::id::{ContainerId, ShardId};
 
@@ -113,7 +113,7 @@ pub enum SetupResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Start the process. A failure comes back as [`Input::StartThrew`].
-    Start(Box<Start>),
+    Start(Box<Orders>),
     /// Watch the process: [`Input::Exited`] or [`Input::MonitorLost`].
     Monitor,
     /// Ask a port whether it answers: [`Input::Probed`].

@@ -242,7 +242,7 @@ impl Agent {
                 return;
             }
             let ready_by = later(now, orders.start.ready.timeout);
-            effects.push(Effect::Start(Box::new(orders.start.clone())));
+            effects.push(Effect::Start(Box::new(orders.clone())));
             effects.push(Effect::Monitor);
             self.record = Some(Record {
                 orders: Some(orders),

@@ -39,6 +39,17 @@ pub struct Tools {
 }
 
 impl Tools {
+    /// A program from npm, on a Node.js that is new enough.
+    ///
+    /// # Errors
+    ///
+    /// When `PATH` cannot be put together.
+    pub fn npm_command(&self, workspace: &Workspace, name: &str) -> Result<Command> {
+        let mut command = Command::new(npm::program(workspace, name));
+        command.env("PATH", prepend_path(self.node.parent().map(PathBuf::from))?);
+        Ok(command)
+    }
+
     /// A command that compiles for wasm or calls what does: cargo, worker-build, wrangler.
     ///
     /// # Errors

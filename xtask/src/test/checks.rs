@@ -61,6 +61,24 @@ pub fn run(workspace: &Workspace, tools: &Tools) -> Result<Counts> {
     Ok(counts)
 }
 
+/// Bundles the Worker as a deploy does, and checks `wrangler.jsonc`, without an account. The images are left out: wrangler
+/// needs Docker's buildx for them, and the Docker tests build and run them.
+///
+/// # Errors
+///
+/// When wrangler is missing.
+pub fn deploy(workspace: &Workspace, tools: &Tools) -> Result<Counts> {
+    let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let mut wrangler = tools.npm_command(workspace, "wrangler")?;
+    wrangler
+        .args(["deploy", "--dry-run", "--containers-rollout=none", "--outdir"])
+        .arg(scratch.path())
+        .env("WRANGLER_SEND_METRICS", "false")
+        .current_dir(workspace.root());
+    let passed = passes("deploy, as a dry run", wrangler)?;
+    Ok(Counts { passed: passed.into(), failed: (!passed).into(), skipped: 0 })
+}
+
 fn cargo(directory: PathBuf, arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(arguments).current_dir(directory);

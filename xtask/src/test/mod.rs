@@ -145,9 +145,12 @@ fn run_suite(
             Ok(Outcome::Ran(counts))
         }
         Suite::Sim => rust::sim(workspace).map(Outcome::Ran),
-        Suite::Workerd | Suite::Js | Suite::Browser => {
-            scripts::run(workspace, tools, suite.name(), None).map(Outcome::Ran)
+        Suite::Workerd => {
+            let mut counts = checks::deploy(workspace, tools)?;
+            counts += scripts::run(workspace, tools, suite.name(), None)?;
+            Ok(Outcome::Ran(counts))
         }
+        Suite::Js | Suite::Browser => scripts::run(workspace, tools, suite.name(), None).map(Outcome::Ran),
         Suite::Docker => {
             if let Err(error) = engine::answering() {
                 let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");

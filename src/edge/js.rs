@@ -55,8 +55,11 @@ pub fn error_text(error: &JsValue) -> String {
     texts.join(": ")
 }
 
-/// A property; undefined when there is none.
+/// A property; undefined when there is none, or `object` is no object.
 pub fn get(object: &JsValue, key: &str) -> JsValue {
+    if !object.is_object() && !object.is_function() {
+        return JsValue::UNDEFINED;
+    }
     Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
 }
 

@@ -30,4 +30,4 @@ pub mod embedded;
 mod store;
 pub mod wire;
 
-pub use edge::{ContainerAgent, PoolCoordinator, WarmPool};
+pub use edge::{ContainerAgent, PoolCoordinator, WarmPool, client, gateway};

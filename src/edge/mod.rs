@@ -3,13 +3,18 @@
 mod abort;
 mod agent_do;
 mod alarm;
+mod background;
 mod bundled;
+pub mod client;
 mod container;
 mod container_rpc;
 mod coordinator_do;
 mod entropy;
+pub mod gateway;
 pub mod js;
+mod kv_cache;
 mod log;
+mod rpc;
 mod warm_pool_do;
 
 pub use agent_do::ContainerAgent;

@@ -1,0 +1,27 @@
+//! Work that goes on after the answer was sent.
+
+use std::future::Future;
+
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+#[wasm_bindgen(module = "cloudflare:workers")]
+extern "C" {
+    /// `ctx.waitUntil` of whatever event is being handled, so that no context need be passed around.
+    #[wasm_bindgen(catch, js_name = waitUntil)]
+    fn wait_until(promise: &Promise) -> Result<(), JsValue>;
+}
+
+/// Runs `work`, and keeps the event that is being handled alive until it is done. It may still be cut off when the
+/// runtime ends the event, so nothing may depend on its end.
+pub fn run(work: impl Future<Output = ()> + 'static) {
+    let promise = future_to_promise(async move {
+        work.await;
+        Ok(JsValue::UNDEFINED)
+    });
+    if wait_until(&promise).is_err() {
+        // Outside of any event, where it runs as long as it can.
+        tracing::debug!("background work without an event to keep alive");
+    }
+}

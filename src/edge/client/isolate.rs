@@ -1,0 +1,146 @@
+//! What one isolate knows between requests: the configuration it routes by, and which container an id had last.
+//!
+//! Only data: nothing that belongs to a request (stubs, streams) is kept. Each function borrows, acts and lets go; no
+//! borrow crosses an await.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use worker::Env;
+
+use crate::config::Config;
+use crate::config::resolved::{PoolName, ShardCount};
+use crate::core::coordinator::ConfigSource;
+use crate::core::gateway::{RouteCache, Routing, Sticky};
+use crate::core::id::{ContainerId, SessionId};
+use crate::core::plan::PlanVersion;
+use crate::edge::bundled::bundled;
+use crate::edge::rpc::CoordinatorClient;
+use crate::edge::{background, js};
+use crate::wire::coordinator::{ConfigView, PlanReply};
+
+struct Isolate {
+    routing: Routing,
+    cache: RouteCache,
+    /// Pools whose containers have no fence, as far as seen: nothing is remembered of theirs.
+    unfenced: BTreeSet<PoolName>,
+    /// Pools configured by code whose shards were told in this isolate's life.
+    told: BTreeSet<PoolName>,
+}
+
+thread_local! {
+    static ISOLATE: RefCell<Option<Isolate>> = const { RefCell::new(None) };
+}
+
+fn with<T>(env: &Env, body: impl FnOnce(&mut Isolate) -> T) -> T {
+    ISOLATE.with(|isolate| match isolate.try_borrow_mut() {
+        Ok(mut isolate) => body(isolate.get_or_insert_with(|| Isolate::new(env))),
+        // Not reached, for no body calls back; a memory that is lost would do no harm either.
+        Err(_) => body(&mut Isolate::new(env)),
+    })
+}
+
+impl Isolate {
+    fn new(env: &Env) -> Self {
+        let bundled = bundled(env);
+        Self {
+            routing: Routing::carried(Rc::new(bundled.config.clone()), bundled.source, bundled.stamp),
+            cache: RouteCache::default(),
+            unfenced: BTreeSet::new(),
+            told: BTreeSet::new(),
+        }
+    }
+}
+
+/// The configuration to route by. Asks the coordinator in the background, now and then, whether it still holds.
+pub fn config(env: &Env) -> Rc<Config> {
+    let now = js::now();
+    let (config, question) = with(env, |isolate| {
+        let question = isolate.routing.question(now);
+        (Rc::clone(isolate.routing.config()), question)
+    });
+    if let Some(known) = question {
+        let env = env.clone();
+        background::run(async move { ask(&env, known).await });
+    }
+    config
+}
+
+/// The configuration to route by, after asking the coordinator. When it does not answer, what is known has to do.
+pub async fn config_in_force(env: &Env) -> Rc<Config> {
+    ask(env, version(env).0).await;
+    with(env, |isolate| Rc::clone(isolate.routing.config()))
+}
+
+/// The version routed by, and where it came from.
+pub fn version(env: &Env) -> (PlanVersion, ConfigSource) {
+    with(env, |isolate| (isolate.routing.version(), isolate.routing.source()))
+}
+
+/// Takes a configuration that the coordinator has put in force.
+pub fn adopt(env: &Env, view: ConfigView) {
+    let ConfigView { version, source, config } = view;
+    if with(env, |isolate| isolate.routing.adopt(version, source, config)) {
+        tracing::info!(version = version.version, stamp = version.stamp, "another configuration is in force");
+    }
+}
+
+async fn ask(env: &Env, known: PlanVersion) {
+    match CoordinatorClient::new(env).plan(known).await {
+        Ok(PlanReply::Current) => {}
+        Ok(PlanReply::Changed(view)) => adopt(env, *view),
+        Err(error) => tracing::warn!(%error, "the coordinator did not answer; the known configuration serves on"),
+    }
+}
+
+/// The shard count of a pool; none for a pool that is not in the configuration.
+pub fn shards(env: &Env, pool: &PoolName) -> Option<ShardCount> {
+    with(env, |isolate| isolate.routing.shards(pool))
+}
+
+/// A shard said what the shard count is.
+pub fn correct_shards(env: &Env, pool: &PoolName, shards: ShardCount) {
+    with(env, |isolate| isolate.routing.correct_shards(pool, shards));
+}
+
+/// The container an id had last.
+pub fn remembered(env: &Env, pool: &PoolName, id: &SessionId) -> Option<Sticky> {
+    with(env, |isolate| isolate.cache.get(pool, id))
+}
+
+/// An id has this container.
+pub fn remember(env: &Env, pool: &PoolName, id: &SessionId, sticky: Sticky) {
+    with(env, |isolate| isolate.cache.put(pool, id, sticky));
+}
+
+/// An id has this container no more.
+pub fn forget(env: &Env, pool: &PoolName, id: &SessionId, container: ContainerId) {
+    with(env, |isolate| isolate.cache.forget(pool, id, container));
+}
+
+/// An id was released.
+pub fn forget_id(env: &Env, pool: &PoolName, id: &SessionId) {
+    with(env, |isolate| isolate.cache.forget_id(pool, id));
+}
+
+/// A container of the pool has no fence, or has one.
+pub fn note_fence(env: &Env, pool: &PoolName, fenced: bool) {
+    with(env, |isolate| {
+        if fenced {
+            isolate.unfenced.remove(pool);
+        } else if !isolate.unfenced.contains(pool) {
+            isolate.unfenced.insert(pool.clone());
+        }
+    });
+}
+
+/// Whether the pool's containers are known to have no fence.
+pub fn is_unfenced(env: &Env, pool: &PoolName) -> bool {
+    with(env, |isolate| isolate.unfenced.contains(pool))
+}
+
+/// Whether this isolate has yet to tell the pool's shards their configuration; says yes once.
+pub fn must_tell(env: &Env, pool: &PoolName) -> bool {
+    with(env, |isolate| isolate.told.insert(pool.clone()))
+}

@@ -1,0 +1,418 @@
+//! One pool, for callers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use futures::future::{Either, join_all, select};
+use web_sys::Request;
+use worker::Env;
+
+use super::container::Container;
+use super::error::Error;
+use super::forward::{Parcel, Sent};
+use super::isolate;
+use crate::config::resolved::{self, BindingName, Millis, PoolName, ShardCount};
+use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
+use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
+use crate::core::outcome::{Assignment, Refusal, RefusalCode};
+use crate::core::plan::{Plan, PlanVersion};
+use crate::core::route::shard_of;
+use crate::core::stats::{MergedStats, merge};
+use crate::edge::background;
+use crate::edge::bundled::bundled;
+use crate::edge::js::CallError;
+use crate::edge::kv_cache::KvCache;
+use crate::edge::rpc::{CoordinatorClient, ShardClient};
+use crate::wire::shard::{AcquireReply, AcquireRequest};
+
+/// How often an id is sought with a corrected shard count.
+const MAX_CORRECTIONS: u32 = 2;
+
+/// One pool. Cheap to make and to clone; for one request, or for as long as its configuration is to hold.
+#[derive(Clone)]
+pub struct Pool {
+    env: Env,
+    name: PoolName,
+    container: BindingName,
+    id_cache: Option<BindingName>,
+    acquire_timeout: Millis,
+    shards: ShardCount,
+    /// The settings of a pool that no configuration has, to be told to its shards.
+    by_code: Option<Rc<resolved::Pool>>,
+}
+
+impl Pool {
+    pub(super) fn configured(env: &Env, name: &PoolName, settings: &resolved::Pool) -> Self {
+        Self {
+            env: env.clone(),
+            name: name.clone(),
+            container: settings.container.clone(),
+            id_cache: settings.id_cache.clone(),
+            acquire_timeout: settings.acquire_timeout,
+            shards: settings.shards,
+            by_code: None,
+        }
+    }
+
+    pub(super) fn by_code(env: &Env, name: &PoolName, settings: resolved::Pool) -> Self {
+        let pool = Self::configured(env, name, &settings);
+        Self { by_code: Some(Rc::new(settings)), ..pool }
+    }
+
+    /// The pool's name.
+    pub fn name(&self) -> &PoolName {
+        &self.name
+    }
+
+    /// The container of `id`. An id without one gets one: a warm one, or else one that starts for it.
+    ///
+    /// ```
+    /// # async fn example(pool: cf_warm_pools::client::Pool, request: worker::Request) -> Result<worker::Response, cf_warm_pools::client::Error> {
+    /// let container = pool.get_container("alice").await?;
+    /// container.fetch(request).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadId`], [`Error::Refused`] after at most `acquire_timeout`, [`Error::PoolUnreachable`].
+    pub async fn get_container(&self, id: &str) -> Result<Container, Error> {
+        let id = SessionId::try_from(id.to_owned())?;
+        let assignment = self.acquire(&id, None).await?;
+        Ok(self.container(id, &assignment))
+    }
+
+    /// The container of `id`, if it has one; gives it none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadId`], [`Error::PoolUnreachable`].
+    pub async fn lookup(&self, id: &str) -> Result<Option<Container>, Error> {
+        let id = SessionId::try_from(id.to_owned())?;
+        let assignment = self.find(&id).await?;
+        Ok(assignment.map(|assignment| self.container(id, &assignment)))
+    }
+
+    /// What [`Self::lookup`] finds.
+    pub(crate) async fn find(&self, id: &SessionId) -> Result<Option<Assignment>, Error> {
+        self.shard(self.owner(id)).lookup(id).await.map_err(|error| self.unreachable(error))
+    }
+
+    /// Ends the mapping of `id`: its container is stopped, and the next call gives it another. Returns whether it had one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadId`], [`Error::PoolUnreachable`].
+    pub async fn release(&self, id: &str) -> Result<bool, Error> {
+        self.release_id(&SessionId::try_from(id.to_owned())?).await
+    }
+
+    /// [`Self::release`] of an id that was already read.
+    pub(crate) async fn release_id(&self, id: &SessionId) -> Result<bool, Error> {
+        let had_one = self.shard(self.owner(id)).release(id).await.map_err(|error| self.unreachable(error))?;
+        isolate::forget_id(&self.env, &self.name, id);
+        if let Some(cache) = self.kv_cache() {
+            let key = hint::key(&self.name, id);
+            background::run(async move { cache.forget(&key).await });
+        }
+        Ok(had_one)
+    }
+
+    /// Sends `request` to the container of `id`, and again where that is safe and needed: after a container has changed
+    /// hands or ended. Faster than [`Self::get_container`] for an id that this isolate has seen before, for then its
+    /// shard is not asked. The URL of the request is passed on as it is.
+    ///
+    /// ```
+    /// # async fn example(pool: cf_warm_pools::client::Pool, request: worker::Request) -> Result<worker::Response, cf_warm_pools::client::Error> {
+    /// pool.fetch("alice", request).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`], or [`Error::Denied`] when the container could not
+    /// be reached.
+    pub async fn fetch(&self, id: &str, request: worker::Request) -> Result<worker::Response, Error> {
+        let id = SessionId::try_from(id.to_owned())?;
+        let url = super::container_url(&request.inner().url());
+        let request = Clone::clone(request.inner());
+        Ok(self.dispatch(&id, request, url).await?.into())
+    }
+
+    /// The pool's containers and what happened to them, over all shards.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolUnreachable`]. A shard that does not answer is listed as missing instead.
+    pub async fn stats(&self) -> Result<MergedStats, Error> {
+        if self.by_code.is_none() {
+            let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
+            let stats = stats.map_err(|error| self.unreachable(error))?;
+            return stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None });
+        }
+        self.tell_shards();
+        let answers = join_all(self.all_shards().map(|index| async move { (index, self.shard(index).stats().await) }));
+        let mut answered = Vec::new();
+        let mut missing = Vec::new();
+        for (index, stats) in answers.await {
+            match stats {
+                Ok(stats) => answered.push(stats),
+                Err(_) => missing.push(index),
+            }
+        }
+        Ok(merge(answered, missing))
+    }
+
+    /// Replaces every container that is not assigned, as after a change of what they were started from. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolUnreachable`]: some shards may have done it.
+    pub async fn shutdown_prewarmed(&self) -> Result<u32, Error> {
+        if self.by_code.is_none() {
+            let count = CoordinatorClient::new(&self.env).shutdown_prewarmed(&self.name).await;
+            return count.map_err(|error| self.unreachable(error));
+        }
+        let counts = join_all(self.all_shards().map(|index| async move { self.shard(index).shutdown_prewarmed().await }));
+        let counts: Vec<u32> = counts.await.into_iter().collect::<Result<_, _>>().map_err(|error| self.unreachable(error))?;
+        Ok(counts.into_iter().fold(0, u32::saturating_add))
+    }
+
+    /// Tells the pool that a container has stopped, named by its UUID or by its object's hex id. Classes of this project
+    /// do that themselves. Returns whether the pool had it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolUnreachable`].
+    pub async fn report_stopped(&self, container: &str) -> Result<bool, Error> {
+        self.shard(ShardIndex(0)).report_stopped(container).await.map_err(|error| self.unreachable(error))
+    }
+
+    /// Sends a request to the container of `id`: see [`Dispatch`].
+    pub(crate) async fn dispatch(&self, id: &SessionId, request: Request, url: String) -> Result<web_sys::Response, Error> {
+        let (parcel, replay) = Parcel::pack(request, url).await.map_err(Error::Http)?;
+        let known = isolate::remembered(&self.env, &self.name, id);
+        let (mut way, mut next) = Dispatch::new(replay, known);
+        let mut may_hint = known.is_none() && replay != Replay::Never;
+        // The question to the shard that is still open while a hint is tried.
+        let mut open: Option<Question> = None;
+        loop {
+            next = match next {
+                Next::Ask { suspect } => {
+                    let asked = match open.take() {
+                        Some(question) => Asked::Answer(question.await),
+                        None => self.ask(id, suspect, std::mem::take(&mut may_hint)).await,
+                    };
+                    match asked {
+                        Asked::Answer(Ok(assignment)) => way.assigned(&assignment),
+                        Asked::Answer(Err(Error::Refused(refusal))) => way.refused(&refusal),
+                        Asked::Answer(Err(error)) => return Err(error),
+                        Asked::Hint(hint, question) => {
+                            open = Some(question);
+                            way.hinted(hint).unwrap_or(Next::Ask { suspect: None })
+                        }
+                    }
+                }
+                Next::Send(to) => match parcel.send(&self.env, &self.container, &to, id).await {
+                    Sent::Answered(answer) => {
+                        self.served(id, &to, known, open);
+                        return answer.into_response(to.outcome, to.reason).map_err(Error::Http);
+                    }
+                    Sent::Fenced(why) => {
+                        isolate::forget(&self.env, &self.name, id, to.container);
+                        way.fenced(why)
+                    }
+                    Sent::Failed(error) => {
+                        isolate::forget(&self.env, &self.name, id, to.container);
+                        tracing::warn!(pool = %self.name, container = %to.container, %error, "a container could not be reached");
+                        way.unreachable()
+                    }
+                    Sent::Unsendable(error) => return Err(Error::Http(error)),
+                },
+                Next::Refuse(denial) => return Err(Error::Denied(denial)),
+            };
+        }
+    }
+
+    /// Remembers who served, for the next request.
+    fn served(&self, id: &SessionId, by: &Destination, known: Option<Sticky>, open: Option<Question>) {
+        match by.sticky() {
+            Some(sticky) if known != Some(sticky) => isolate::remember(&self.env, &self.name, id, sticky),
+            Some(_) | None => {}
+        }
+        let Some(question) = open else { return };
+        // A hint was right before the shard had answered; its answer is the better memory.
+        let (pool, id) = (self.clone(), id.clone());
+        background::run(async move {
+            if let Some(sticky) = question.await.ok().and_then(|assignment| Destination::from(&assignment).sticky()) {
+                isolate::remember(&pool.env, &pool.name, &id, sticky);
+            }
+        });
+    }
+
+    /// Asks the shard, and beside it the id cache when a hint would be of use.
+    async fn ask(&self, id: &SessionId, suspect: Option<ContainerId>, may_hint: bool) -> Asked {
+        let Some(cache) = self.kv_cache() else { return Asked::Answer(self.acquire(id, suspect).await) };
+        let key = hint::key(&self.name, id);
+        if !may_hint || suspect.is_some() {
+            let answer = self.acquire(id, suspect).await;
+            self.write_hint(cache, key, &answer, None);
+            return Asked::Answer(answer);
+        }
+        let (pool, asked_for) = (self.clone(), id.clone());
+        let question: Question = Box::pin(async move { pool.acquire(&asked_for, None).await });
+        let reading = {
+            let (cache, key) = (cache.clone(), key.clone());
+            Box::pin(async move { cache.read(&key).await })
+        };
+        match select(question, reading).await {
+            Either::Left((answer, reading)) => {
+                let Some(sticky) = self.worth_a_hint(&answer) else { return Asked::Answer(answer) };
+                background::run(async move {
+                    if reading.await != Some(sticky) {
+                        cache.write(&key, sticky).await;
+                    }
+                });
+                Asked::Answer(answer)
+            }
+            Either::Right((Some(hint), question)) => Asked::Hint(hint, question),
+            Either::Right((None, question)) => {
+                let answer = question.await;
+                self.write_hint(cache, key, &answer, None);
+                Asked::Answer(answer)
+            }
+        }
+    }
+
+    fn write_hint(&self, cache: KvCache, key: String, answer: &Result<Assignment, Error>, known: Option<Sticky>) {
+        let Some(sticky) = self.worth_a_hint(answer).filter(|sticky| known != Some(*sticky)) else { return };
+        background::run(async move { cache.write(&key, sticky).await });
+    }
+
+    fn worth_a_hint(&self, answer: &Result<Assignment, Error>) -> Option<Sticky> {
+        answer.as_ref().ok().and_then(|assignment| Destination::from(assignment).sticky())
+    }
+
+    fn kv_cache(&self) -> Option<KvCache> {
+        let binding = self.id_cache.as_ref()?;
+        if isolate::is_unfenced(&self.env, &self.name) { None } else { KvCache::open(&self.env, binding) }
+    }
+
+    /// Asks the shard for the container of `id`.
+    pub(crate) async fn acquire(&self, id: &SessionId, suspect: Option<ContainerId>) -> Result<Assignment, Error> {
+        self.tell_shards();
+        let mut corrections = 0;
+        let mut told = false;
+        let mut failed = false;
+        let mut shards = self.shards_in_force();
+        loop {
+            let index = shard_of(&self.name, id, shards);
+            let request = AcquireRequest { id: id.clone(), shards: Some(shards.get()), suspect };
+            let refusal = match self.shard(index).acquire(&request, self.acquire_timeout).await {
+                Ok(AcquireReply::Assigned(assignment)) => {
+                    isolate::note_fence(&self.env, &self.name, assignment.fenced);
+                    return Ok(assignment);
+                }
+                Ok(AcquireReply::Refused(refusal)) => refusal,
+                // The object was restarted, most likely. Asking twice gives no second container.
+                Err(CallError::Threw(error)) if !failed => {
+                    tracing::warn!(pool = %self.name, shard = index.0, error, "a shard could not be reached; once more");
+                    failed = true;
+                    continue;
+                }
+                Err(error) => return Err(self.unreachable(error)),
+            };
+            match (refusal.code, &self.by_code) {
+                (RefusalCode::WrongShard, _) if corrections < MAX_CORRECTIONS => match corrected(&refusal, shards) {
+                    Some(in_force) => {
+                        isolate::correct_shards(&self.env, &self.name, in_force);
+                        shards = in_force;
+                        corrections += 1;
+                    }
+                    None => return Err(Error::Refused(refusal)),
+                },
+                (RefusalCode::UnknownPool, Some(settings)) if !told => {
+                    let tell = self.shard(index).configure(&self.plan_by_code(settings, index)).await;
+                    tell.map_err(|error| self.unreachable(error))?;
+                    told = true;
+                }
+                (
+                    RefusalCode::AtCapacity
+                    | RefusalCode::Timeout
+                    | RefusalCode::StartFailed
+                    | RefusalCode::Overloaded
+                    | RefusalCode::WrongShard
+                    | RefusalCode::UnknownPool,
+                    _,
+                ) => return Err(Error::Refused(refusal)),
+            }
+        }
+    }
+
+    /// Tells the shards of a pool configured by code its settings, once in an isolate's life and in the background: so
+    /// a deploy with other settings reaches them.
+    fn tell_shards(&self) {
+        if self.by_code.is_none() || !isolate::must_tell(&self.env, &self.name) {
+            return;
+        }
+        let pool = self.clone();
+        background::run(async move {
+            let Some(settings) = &pool.by_code else { return };
+            let tells = pool.all_shards().map(|index| {
+                let (pool, plan) = (&pool, pool.plan_by_code(settings, index));
+                async move { pool.shard(index).configure(&plan).await }
+            });
+            for error in join_all(tells).await.into_iter().filter_map(Result::err) {
+                // One that never heard of the pool says so when it is asked for a container.
+                tracing::warn!(pool = %pool.name, %error, "a shard could not be told its configuration");
+            }
+        });
+    }
+
+    fn plan_by_code(&self, settings: &resolved::Pool, index: ShardIndex) -> Plan {
+        let version = PlanVersion { version: 0, stamp: bundled(&self.env).stamp };
+        Plan::fixed(version, settings.clone(), index)
+    }
+
+    fn container(&self, id: SessionId, assignment: &Assignment) -> Container {
+        Container::new(self.env.clone(), self.container.clone(), id, assignment)
+    }
+
+    fn owner(&self, id: &SessionId) -> ShardIndex {
+        shard_of(&self.name, id, self.shards_in_force())
+    }
+
+    fn shards_in_force(&self) -> ShardCount {
+        isolate::shards(&self.env, &self.name).filter(|_| self.by_code.is_none()).unwrap_or(self.shards)
+    }
+
+    fn all_shards(&self) -> impl Iterator<Item = ShardIndex> + use<> {
+        (0..self.shards.get()).map(ShardIndex)
+    }
+
+    fn shard(&self, index: ShardIndex) -> ShardClient<'_> {
+        ShardClient::new(&self.env, ShardId { pool: self.name.clone(), index })
+    }
+
+    fn unreachable(&self, source: CallError) -> Error {
+        tracing::warn!(pool = %self.name, error = %source, "a pool could not be reached");
+        Error::PoolUnreachable { pool: self.name.clone(), source }
+    }
+}
+
+type Question = Pin<Box<dyn Future<Output = Result<Assignment, Error>>>>;
+
+enum Asked {
+    /// The shard answered.
+    Answer(Result<Assignment, Error>),
+    /// The id cache did first; the question to the shard is still open.
+    Hint(Sticky, Question),
+}
+
+/// The shard count a shard says is in force; none when that says nothing new.
+fn corrected(refusal: &Refusal, tried: ShardCount) -> Option<ShardCount> {
+    let in_force = ShardCount::try_from(refusal.shards?).ok()?;
+    (in_force != tried).then_some(in_force)
+}

@@ -1,0 +1,105 @@
+//! The gateway Worker: routes requests to the containers of their ids, and serves the admin API under `/_warm`.
+//!
+//! A request to an id that this isolate has seen goes straight to its container: no object is asked before. See
+//! [`Pool::dispatch`](super::client::Pool) for the way of a request and [`forward`](super::client) for its headers.
+//!
+//! What holds: nothing waits for the coordinator but the admin API; whatever goes wrong, the caller gets a JSON error
+//! with a code; ids appear in no log.
+//!
+//! In a Worker of your own (with the feature `worker-entry` off), call it for the requests that are the pools':
+//!
+//! ```
+//! use worker::{Context, Env, event, web_sys};
+//!
+//! #[event(fetch)]
+//! async fn fetch(request: web_sys::Request, env: Env, _: Context) -> worker::Result<web_sys::Response> {
+//!     cf_warm_pools::gateway::handle(request, env).await
+//! }
+//! # fn main() {}
+//! ```
+
+mod admin;
+mod body;
+mod reply;
+
+use web_sys::{Request, Response};
+use worker::Env;
+
+use super::client::{self, Error, isolate};
+use super::log;
+use crate::core::gateway::{Denial, DenialCode, Target, session_id};
+use crate::edge::rpc::CoordinatorClient;
+
+/// Answers a request.
+///
+/// # Errors
+///
+/// Only when the runtime does not let an answer be made; all else is an answer.
+pub async fn handle(request: Request, env: Env) -> worker::Result<Response> {
+    log::init();
+    let url = request.url();
+    let Some(target) = Target::parse(&url) else {
+        let denial = Denial::new(DenialCode::NoRoute, "the request has no absolute URL");
+        return Ok(reply::denial(&denial)?);
+    };
+    if target.is_admin() {
+        return Ok(admin::handle(&request, &env, target.path()).await?);
+    }
+    match pass_on(request, &env, &target).await {
+        Ok(response) => Ok(response),
+        Err(denial) => Ok(reply::denial(&denial)?),
+    }
+}
+
+/// Fills every pool, before any request: for a cron trigger, and for a first call after a deploy.
+pub async fn prime(env: &Env) {
+    log::init();
+    if let Err(error) = CoordinatorClient::new(env).prime().await {
+        tracing::warn!(%error, "the coordinator could not be reached to fill the pools");
+    }
+}
+
+async fn pass_on(request: Request, env: &Env, target: &Target<'_>) -> Result<Response, Denial> {
+    let config = isolate::config(env);
+    let Some(route) = target.route(&config) else {
+        let message = format!("no route matches {}{}", target.host(), target.path());
+        return Err(Denial::new(DenialCode::NoRoute, message));
+    };
+    let headers = request.headers();
+    let id = session_id(route, target, |name| headers.get(name).ok().flatten());
+    let id = id.map_err(|problem| Denial::from(&problem))?;
+    let pool = client::of(env, &config, &route.pool).ok_or_else(|| {
+        // Routes are checked against the pools; for completeness.
+        Denial::new(DenialCode::UnknownPool, format!("the configuration has no pool {}", route.pool))
+    })?;
+    pool.dispatch(&id, request, target.forwarded(route)).await.map_err(|error| tell(&error))
+}
+
+/// How an error is told to the caller; causes go to the log.
+fn tell(error: &Error) -> Denial {
+    let denial = error.denial();
+    if denial.code == DenialCode::Misconfigured || denial.code == DenialCode::Internal {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, cause, "a request failed");
+    }
+    denial
+}
+
+#[cfg(feature = "worker-entry")]
+mod entry {
+    //! What the runtime calls. The macro makes its functions public and leaves them undocumented.
+    #![allow(missing_docs)]
+
+    use web_sys::{Request, Response};
+    use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+
+    #[event(fetch)]
+    async fn main(request: Request, env: Env, _: Context) -> worker::Result<Response> {
+        super::handle(request, env).await
+    }
+
+    #[event(scheduled)]
+    async fn main(_: ScheduledEvent, env: Env, _: ScheduleContext) {
+        super::prime(&env).await;
+    }
+}

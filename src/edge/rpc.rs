@@ -1,0 +1,170 @@
+//! Calls of the Worker to the shards and the coordinator: typed, each with a deadline and a fresh stub.
+//!
+//! A stub is made for each call, because one that has failed stays broken; making one sends nothing.
+
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+use worker::Env;
+
+use super::js::{self, CallError};
+use crate::config::Config;
+use crate::config::resolved::{Millis, PoolName};
+use crate::core::id::{SessionId, ShardId};
+use crate::core::outcome::Assignment;
+use crate::core::plan::{Plan, PlanVersion};
+use crate::core::stats::{MergedStats, ShardStats};
+use crate::wire::COORDINATOR_NAME;
+use crate::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, PutReply};
+use crate::wire::shard::{AcquireReply, AcquireRequest};
+
+/// The binding of the shards.
+pub const WARM_POOL: &str = "WARM_POOL";
+/// The binding of the coordinator.
+pub const POOL_COORDINATOR: &str = "POOL_COORDINATOR";
+
+/// How long a call may take that does not wait for a container.
+const DEADLINE: Millis = Millis::from_secs(15);
+/// How long the coordinator may take to ask all shards of all pools.
+const STATS_DEADLINE: Millis = Millis::from_secs(60);
+/// How much longer a caller waits than the shard lets it wait, so that the shard's reason arrives.
+const ACQUIRE_MARGIN: Millis = Millis::from_secs(10);
+
+/// One shard.
+pub struct ShardClient<'e> {
+    env: &'e Env,
+    shard: ShardId,
+}
+
+impl<'e> ShardClient<'e> {
+    /// The client of `shard`.
+    pub fn new(env: &'e Env, shard: ShardId) -> Self {
+        Self { env, shard }
+    }
+
+    /// The container of an id, which gets one when it has none, within `acquire_timeout`.
+    pub async fn acquire(&self, request: &AcquireRequest, acquire_timeout: Millis) -> Result<AcquireReply, CallError> {
+        js::ask(&self.stub()?, "acquire", request, acquire_timeout + ACQUIRE_MARGIN).await
+    }
+
+    /// The container of an id, if it has one.
+    pub async fn lookup(&self, id: &SessionId) -> Result<Option<Assignment>, CallError> {
+        js::ask(&self.stub()?, "lookupContainer", id, DEADLINE).await
+    }
+
+    /// Takes the container from an id. Returns whether it had one.
+    pub async fn release(&self, id: &SessionId) -> Result<bool, CallError> {
+        js::ask(&self.stub()?, "release", id, DEADLINE).await
+    }
+
+    /// Hands the shard a plan, which it takes unless it has a newer one. Returns the version it works by.
+    pub async fn configure(&self, plan: &Plan) -> Result<PlanVersion, CallError> {
+        js::ask(&self.stub()?, "configure", plan, DEADLINE).await
+    }
+
+    /// The shard in numbers.
+    pub async fn stats(&self) -> Result<ShardStats, CallError> {
+        receive(js::invoke(&self.stub()?, "getStats", &[], DEADLINE).await?)
+    }
+
+    /// Replaces the shard's containers that are not assigned. Returns how many there were.
+    pub async fn shutdown_prewarmed(&self) -> Result<u32, CallError> {
+        receive(js::invoke(&self.stub()?, "shutdownPrewarmed", &[], DEADLINE).await?)
+    }
+
+    /// Tells that a container has stopped, named by its UUID or its object's hex id, whichever shard has it. Returns whether
+    /// one did.
+    pub async fn report_stopped(&self, container: &str) -> Result<bool, CallError> {
+        js::ask(&self.stub()?, "reportStopped", &container, DEADLINE).await
+    }
+
+    fn stub(&self) -> Result<JsValue, CallError> {
+        stub(self.env, WARM_POOL, &self.shard.to_string())
+    }
+}
+
+/// The coordinator.
+pub struct CoordinatorClient<'e> {
+    env: &'e Env,
+}
+
+impl<'e> CoordinatorClient<'e> {
+    /// The client of the one coordinator.
+    pub fn new(env: &'e Env) -> Self {
+        Self { env }
+    }
+
+    /// Whether the configuration known is in force, and if not, which one is.
+    pub async fn plan(&self, known: PlanVersion) -> Result<PlanReply, CallError> {
+        self.ask("plan", &PlanQuestion { known }, DEADLINE).await
+    }
+
+    /// The configuration in force.
+    pub async fn config(&self) -> Result<ConfigView, CallError> {
+        receive(js::invoke(&self.stub()?, "getConfig", &[], DEADLINE).await?)
+    }
+
+    /// Puts a configuration in force.
+    pub async fn put_config(&self, config: &Config) -> Result<PutReply, CallError> {
+        self.ask("putConfig", config, DEADLINE).await
+    }
+
+    /// Drops what [`Self::put_config`] set. Returns what is in force then.
+    pub async fn drop_config(&self) -> Result<ConfigView, CallError> {
+        receive(js::invoke(&self.stub()?, "deleteConfig", &[], DEADLINE).await?)
+    }
+
+    /// The statistics of one pool or of all, as JSON text: `{pools: [..]}`.
+    pub async fn stats_json(&self, pool: Option<&str>) -> Result<String, CallError> {
+        let answer = self.stats(pool).await?;
+        let text = js_sys::JSON::stringify(&answer).map_err(threw)?;
+        Ok(text.into())
+    }
+
+    /// The statistics of one pool; none when the coordinator has no such pool.
+    pub async fn pool_stats(&self, pool: &PoolName) -> Result<Option<MergedStats>, CallError> {
+        let pools = js::get(&self.stats(Some(pool.as_str())).await?, "pools");
+        let first = js::get(&pools, "0");
+        if first.is_undefined() { Ok(None) } else { receive(first).map(Some) }
+    }
+
+    /// Replaces a pool's containers that are not assigned. Returns how many there were.
+    pub async fn shutdown_prewarmed(&self, pool: &PoolName) -> Result<u32, CallError> {
+        self.ask("shutdownPrewarmed", pool, STATS_DEADLINE).await
+    }
+
+    /// Wakes every shard, so that it fills its stock.
+    pub async fn prime(&self) -> Result<(), CallError> {
+        js::invoke(&self.stub()?, "prime", &[], DEADLINE).await.map(drop)
+    }
+
+    async fn stats(&self, pool: Option<&str>) -> Result<JsValue, CallError> {
+        let pool = pool.map_or(JsValue::NULL, JsValue::from_str);
+        js::invoke(&self.stub()?, "stats", &[pool], STATS_DEADLINE).await
+    }
+
+    async fn ask<Q: Serialize, A: serde::de::DeserializeOwned>(
+        &self,
+        method: &str,
+        question: &Q,
+        deadline: Millis,
+    ) -> Result<A, CallError> {
+        js::ask(&self.stub()?, method, question, deadline).await
+    }
+
+    fn stub(&self) -> Result<JsValue, CallError> {
+        stub(self.env, POOL_COORDINATOR, COORDINATOR_NAME)
+    }
+}
+
+fn stub(env: &Env, binding: &str, name: &str) -> Result<JsValue, CallError> {
+    let threw = |error: worker::Error| CallError::Threw(error.to_string());
+    Ok(env.durable_object(binding).map_err(threw)?.get_by_name(name).map_err(threw)?.into_rpc())
+}
+
+fn receive<A: serde::de::DeserializeOwned>(answer: JsValue) -> Result<A, CallError> {
+    js::from_js(answer).map_err(threw)
+}
+
+fn threw(error: JsValue) -> CallError {
+    CallError::Threw(js::error_text(&error))
+}

@@ -2,7 +2,7 @@
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::outcome::{Outcome, Reason};
-use cf_warm_pools::core::shard::{ContainerKind, Input};
+use cf_warm_pools::core::shard::{ContainerKind, Input, State};
 
 use crate::world::{Script, World, id};
 
@@ -75,6 +75,20 @@ fn a_new_spec_rolls_through_the_stock_without_emptying_it() {
     }
     assert!(world.rows.containers.keys().all(|container| !old.contains(container)));
     assert_eq!(world.rows.specs.len(), 1, "the old spec is forgotten with its last container");
+}
+
+#[test]
+fn of_a_surplus_the_outdated_go_first() {
+    let mut world = World::warm(r#""warm_target": 4"#);
+    let renewed = r#""max_concurrent_starts": 1, "start": {"env": {"MODE": "new"}}"#;
+    world.configure(2, &format!(r#""warm_target": 4, {renewed}"#));
+    world.run_for(world.script.boot + Millis(100));
+    let current = *world.containers.keys().nth(4).unwrap();
+    assert_eq!(world.counts().1, 4, "three outdated, one current");
+    world.configure(3, &format!(r#""warm_target": 1, {renewed}"#));
+    world.run_for(Millis(100));
+    assert_eq!(world.counts().1, 1);
+    assert!(matches!(world.rows.containers[&current].state, State::Warm { .. }));
 }
 
 #[test]

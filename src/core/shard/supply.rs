@@ -251,8 +251,9 @@ impl Shard {
         let limit = plan.share.max_instances.map_or(usize::MAX, |max| max as usize);
         let over_limit = self.slots.len().saturating_sub(limit);
         let surplus = self.warm.len().saturating_sub(target).max(over_limit.min(self.warm.len()));
-        let oldest: Vec<ContainerId> = self.warm.iter().take(surplus).map(|&(_, _, container)| container).collect();
-        for container in oldest {
+        // Outdated ones first, then the youngest: the oldest are next in line to be handed out.
+        let last: Vec<ContainerId> = self.warm.iter().rev().take(surplus).map(|&(_, _, container)| container).collect();
+        for container in last {
             self.drain(now, container, DrainCause::Surplus, fx);
         }
     }

@@ -102,6 +102,7 @@ mod tests {
             ("*.example.com", "", "a.example.com", "/", true),
             ("*.example.com", "", "a.b.Example.com", "/", true),
             ("*.example.com", "", "example.com", "/", false),
+            ("*.example.com", "", ".example.com", "/", false),
             ("*.example.com", "", "evilexample.com", "/", false),
             ("*.example.com", "/a", "x.example.com", "/b", false),
         ] {

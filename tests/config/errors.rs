@@ -158,6 +158,9 @@ fn each_mistake_has_its_place_and_code() {
         (route("host = \"example.com:8080\""), "routes[0].host", InvalidValue),
         (route("host = \"*\""), "routes[0].host", InvalidValue),
         (route("host = \"a.*.com\""), "routes[0].host", InvalidValue),
+        (route("host = \"-a.com\""), "routes[0].host", InvalidValue),
+        (route("host = \"a-.com\""), "routes[0].host", InvalidValue),
+        (route("host = \"a..com\""), "routes[0].host", InvalidValue),
         (route("path = \"python/*\""), "routes[0].path", InvalidValue),
         (route("path = \"/a*\""), "routes[0].path", InvalidValue),
         (route("path = \"/*/a\""), "routes[0].path", InvalidValue),
@@ -166,6 +169,8 @@ fn each_mistake_has_its_place_and_code() {
         (route("path = \"/a/%2E%2e/b\""), "routes[0].path", InvalidValue),
         (route("path = \"/ü\""), "routes[0].path", InvalidValue),
         (route("path = \"/_warm/*\""), "routes[0].path", Reserved),
+        (route("path = \"/_warm/v1/*\""), "routes[0].path", Reserved),
+        (route("path = \"/_warm\""), "routes[0].path", Reserved),
         (route("strip_prefix = true"), "routes[0].strip_prefix", Conflict),
         (route("path = \"/a\"\nstrip_prefix = true"), "routes[0].strip_prefix", Conflict),
         // Ids.
@@ -244,6 +249,33 @@ fn the_nearest_name_is_offered_in_the_spelling_of_the_document() {
         let errors = invalid(&text);
         assert!(errors.to_string().contains(hint), "{text}\n{errors}");
     }
+}
+
+#[test]
+fn a_rule_says_who_gave_the_values() {
+    let errors = invalid("[defaults]\nmax_instances = 3\n[pools.a]\ncontainer = \"A\"");
+    assert_eq!(places(&errors), [("pools.a.warm_target", ErrorCode::Conflict)]);
+    assert!(errors.to_string().ends_with("warm_target is 5 (built in), max_instances 3 (from [defaults])"), "{errors}");
+}
+
+#[test]
+fn pool_and_defaults_together_have_the_limits_of_one() {
+    let env =
+        |prefix: &str, count: usize| -> Value { (0..count).map(|n| (format!("{prefix}{n}"), json!("x"))).collect() };
+    let document = |own: usize| {
+        json!({
+            "defaults": {"start": {"env": env("D", 100)}},
+            "pools": {"a": {"container": "A", "start": {"env": env("P", own)}}},
+        })
+    };
+    assert!(parse_value(&document(limits::MAX_ENV - 100)).is_ok());
+    let errors = parse_value(&document(limits::MAX_ENV - 99)).unwrap_err();
+    assert_eq!(places(&errors), [("pools.a.start.env", ErrorCode::TooLarge)]);
+}
+
+#[test]
+fn a_path_that_only_looks_like_the_admin_api_is_fine() {
+    valid(&route("path = \"/_warmer/*\""));
 }
 
 #[test]

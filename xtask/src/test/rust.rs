@@ -43,7 +43,7 @@ pub fn targets(workspace: &Workspace) -> Result<Vec<String>> {
 /// When cargo is missing.
 pub fn unit(workspace: &Workspace) -> Result<Counts> {
     let mut tests = Command::new("cargo");
-    tests.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]).current_dir(workspace.root());
+    tests.args(["test", "--workspace", "--no-fail-fast", "--lib"]).current_dir(workspace.root());
     for name in targets(workspace)?.iter().filter(|name| *name != SIM) {
         tests.args(["--test", name]);
     }

@@ -21,7 +21,7 @@ pub enum Error {
         source: worker::Error,
     },
     /// The configuration has no such pool: correct the name, or add the pool.
-    #[error("the configuration has no pool {name:?}{}", nearest.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
+    #[error("the configuration has no pool {name:?}{}", nearest.as_ref().map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default())]
     UnknownPool {
         /// The name asked for.
         name: String,

@@ -167,7 +167,7 @@ fn healthz(env: &Env) -> Result<Response, JsValue> {
         let count = errors.iter().count() + errors.omitted();
         body.insert("status".to_owned(), json!("degraded"));
         body.insert("message".to_owned(), json!(format!(
-            "{VARIABLE} is refused ({count} mistakes, listed in the log); the bundled configuration serves instead"
+            "{VARIABLE} is refused (mistakes: {count}, listed in the log); the bundled configuration serves instead"
         )));
     }
     reply::json(200, &body)
@@ -268,7 +268,8 @@ async fn read_config(request: &Request, env: &Env) -> Result<Config, Failure> {
 
 fn invalid(errors: &[Value], omitted: usize) -> Failure {
     let count = errors.len() + omitted;
-    let message = format!("the configuration has {count} mistakes; nothing was changed");
+    let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+    let message = format!("the configuration has {count} {mistakes}; nothing was changed");
     let body = json!({ "error": { "code": "invalid_config", "message": message, "errors": errors } });
     Failure::Told(reply::json(422, &body))
 }

@@ -221,7 +221,10 @@ async function main() {
     clearTimeout(timer);
     process.exit(code);
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => void end(0));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    // Miniflare's own listeners exit at once, before the containers are removed.
+    process.removeAllListeners(signal).on(signal, () => void end(0));
+  }
   if (options.json) {
     process.stdin.on("end", () => void end(0)).on("error", () => void end(0)).resume();
   }

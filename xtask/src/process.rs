@@ -111,7 +111,7 @@ pub enum Ended {
 ///
 /// # Errors
 ///
-/// When it is missing.
+/// When it is missing, or when a signal ended it.
 pub fn foreground(command: &mut Command) -> Result<ExitStatus> {
     let line = shown(command);
     forward_signals()?;
@@ -120,7 +120,11 @@ pub fn foreground(command: &mut Command) -> Result<ExitStatus> {
     FOREGROUND.store(group(&child), Ordering::SeqCst);
     let status = child.wait();
     FOREGROUND.store(0, Ordering::SeqCst);
-    status.with_context(|| format!("cannot wait for `{line}`"))
+    let status = status.with_context(|| format!("cannot wait for `{line}`"))?;
+    if !status.success() && INTERRUPTED.load(Ordering::SeqCst) {
+        bail!("interrupted");
+    }
+    Ok(status)
 }
 
 /// Runs a program in the foreground, passes its standard output on, and shows each line to `on_line`.

@@ -15,7 +15,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Request, RequestInit, Response};
 use worker::{Delay, Env, State};
 
-use super::super::abort::abort;
+use super::super::abort::{abort, rebuild};
 use super::super::alarm::Alarm;
 use super::super::container::MonitorEnd;
 use super::super::js;
@@ -47,6 +47,8 @@ enum Outlook {
     Alive,
     /// It is about to be built anew: what it sees of the process means nothing any more.
     Ending,
+    /// The same, and what it remembers is not what is stored: nothing must come of it.
+    Broken,
 }
 
 impl Driver {
@@ -84,14 +86,17 @@ impl Driver {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
+            if self.outlook.get() == Outlook::Broken {
+                return;
+            }
             match self.agent.try_borrow_mut() {
                 Ok(mut agent) => {
                     agent.step(js::now(), input, &mut effects);
-                    if !self.save(&mut agent) {
-                        return;
+                    if let Err(error) = self.save(&mut agent) {
+                        return self.give_up(&error.to_string());
                     }
                 }
-                Err(error) => return abort(&self.state, &error.to_string()),
+                Err(error) => return self.give_up(&error.to_string()),
             }
             inputs.extend(effects.into_iter().filter_map(|effect| self.carry_out(effect)));
         }
@@ -156,7 +161,7 @@ impl Driver {
 
     /// Whether the object is about to be built anew.
     pub fn is_ending(&self) -> bool {
-        self.outlook.get() == Outlook::Ending
+        self.outlook.get() != Outlook::Alive
     }
 
     /// Passes a request on to the port that serves. The promise is of a `Response`.
@@ -183,30 +188,29 @@ impl Driver {
         Ok(receiver)
     }
 
-    /// Writes what changed. Returns whether the object may go on.
-    fn save(&self, agent: &mut Agent) -> bool {
+    /// Throws the object away: what it remembers is not what is stored.
+    fn give_up(&self, reason: &str) {
+        self.outlook.set(Outlook::Broken);
+        abort(&self.state, reason);
+    }
+
+    /// Writes what changed.
+    fn save(&self, agent: &mut Agent) -> Result<(), StorageError> {
         let untouched = agent.record().is_none() && agent.next_alarm().is_none();
-        let written = match agent.unsaved() {
+        match agent.unsaved() {
             // An object that was never used leaves no trace, not even of an alarm that is taken away.
-            None if untouched => return true,
-            None => Ok(()),
-            Some(Save::Write(record)) => self.storage.write(RECORD, record),
-            Some(Save::Erase) => self.storage.erase().map(|promise| {
+            None if untouched => return Ok(()),
+            None => {}
+            Some(Save::Write(record)) => self.storage.write(RECORD, record)?,
+            Some(Save::Erase) => {
+                let erased = self.storage.erase()?;
                 self.spawn(async move {
-                    JsFuture::from(promise).await.ok();
+                    JsFuture::from(erased).await.ok();
                 });
-            }),
-        };
-        match written {
-            Ok(()) => {
-                self.alarm.set(agent.next_alarm());
-                true
-            }
-            Err(error) => {
-                abort(&self.state, &error.to_string());
-                false
             }
         }
+        self.alarm.set(agent.next_alarm());
+        Ok(())
     }
 
     /// Does it, or begins to. What can be told at once is returned.
@@ -254,7 +258,7 @@ impl Driver {
                     Input::LeaseAnswered { key, asked_at, answer }
                 });
             }
-            Effect::Rebuild => self.rebuild(),
+            Effect::Rebuild => self.look_anew(),
         }
         None
     }
@@ -276,26 +280,17 @@ impl Driver {
         }
     }
 
-    fn rebuild(self: &Rc<Self>) {
-        if self.outlook.replace(Outlook::Ending) == Outlook::Ending {
+    fn look_anew(self: &Rc<Self>) {
+        if self.is_ending() {
             return;
         }
+        self.outlook.set(Outlook::Ending);
         let driver = Rc::clone(self);
         self.spawn(async move {
             driver.storage.flush().await;
-            let state: &JsValue = driver.state.as_raw().as_ref();
-            // Ends this object; throws by design.
-            state.unchecked_ref::<EndableState>().abort("looks at its container anew").ok();
+            rebuild(&driver.state, "it looks at its container anew");
         });
     }
-}
-
-#[wasm_bindgen]
-extern "C" {
-    type EndableState;
-
-    #[wasm_bindgen(method, catch)]
-    fn abort(this: &EndableState, reason: &str) -> Result<(), JsValue>;
 }
 
 async fn pause(millis: Millis) {

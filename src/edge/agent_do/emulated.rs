@@ -213,7 +213,12 @@ impl Emulated {
             "count": running.count,
             "served": self.0.served.get(),
         });
-        Response::new_with_opt_str_and_init(Some(&answer.to_string()), &init(200, "application/json")?)
+        let answer = answer.to_string();
+        let init = init(200, "application/json")?;
+        let response = Response::new_with_opt_str_and_init(Some(&answer), &init)?;
+        // As a container would; the runtime adds it only where a response leaves an object.
+        response.headers().set("content-length", &answer.len().to_string())?;
+        Ok(response)
     }
 
     fn peek(&self) -> Option<Running> {

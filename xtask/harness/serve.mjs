@@ -134,7 +134,7 @@ async function removeOrphans(worker, objects) {
     if (!stored.get(className).has(objectId)) orphans.push(name);
   }
   await removeContainers(orphans);
-  return orphans.length;
+  return orphans.filter((name) => !name.endsWith("-proxy")).length;
 }
 
 /** The process id of the runtime that miniflare started. */

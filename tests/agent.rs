@@ -3,12 +3,15 @@
 //! The first part shows each by an example. The second runs random schedules of calls, faults and restarts against a model of
 //! the process and the owner, checks the promises after every step, then heals everything and demands a settled end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod agent_world;
 
 use agent_world::{Object, key, orders, random, with_setup};
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::agent::{
-    Admission, Caller, Destruction, Effect, End, FORGET_AFTER, Input, LeaseAnswer, Life, ProbeResult, Refusal, Reply, Report, SetupResult,
+    Admission, Caller, Destruction, Effect, End, FORGET_AFTER, Input, LeaseAnswer, Life, ProbeResult, Refusal, Reply,
+    Report, SetupResult,
 };
 use cf_warm_pools::core::failure::FailureClass;
 

@@ -24,7 +24,8 @@ pub struct Object {
 
 impl Object {
     pub fn new() -> Self {
-        let mut object = Self { agent: Agent::new(None), now: Millis(1_000_000), stored: None, writes: 0, last: Vec::new() };
+        let mut object =
+            Self { agent: Agent::new(None), now: Millis(1_000_000), stored: None, writes: 0, last: Vec::new() };
         object.step(Input::Awoken { running: false });
         object
     }

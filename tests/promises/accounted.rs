@@ -66,6 +66,8 @@ fn a_container_that_cannot_be_destroyed_stays_on_the_books() {
     world.step(Input::Release(id("alice")));
     world.run_for(Millis::from_secs(3_600));
     assert_eq!(world.counts(), (0, 0, 0, 1));
+    let bob = world.ask("bob");
+    assert!(world.answer(bob).is_err(), "it still takes the only place");
     world.containers.get_mut(&container).unwrap().script.unreachable = false;
     world.run_for(Millis::from_secs(120));
     assert_eq!((world.counts(), world.running()), ((0, 0, 0, 0), 0));

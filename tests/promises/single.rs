@@ -76,6 +76,19 @@ fn a_restart_forgets_no_lease() {
 }
 
 #[test]
+fn epochs_grow_through_restarts() {
+    let mut world = World::warm(r#""warm_target": 1"#);
+    let mut last = world.get("alice").epoch;
+    for _ in 0..5 {
+        world.step(Input::Release(id("alice")));
+        world.restart();
+        let epoch = world.get("alice").epoch;
+        assert!(epoch > last);
+        last = epoch;
+    }
+}
+
+#[test]
 fn only_the_holder_is_confirmed() {
     let mut world = World::warm(r#""warm_target": 2"#);
     let alice = world.get("alice");

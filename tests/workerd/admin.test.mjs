@@ -126,7 +126,8 @@ describe("with a token", () => {
   test("a route that is put is served within seconds, by gateways that were running", async () => {
     const config = pools({ shards: 2 });
     config.routes.push({ pool: "p", path: "/new/*", id: { query: "u" } });
-    await server.admin("/_warm/v1/config", { method: "PUT", body: config });
+    const put = await server.admin("/_warm/v1/config", { method: "PUT", body: config });
+    assert.equal(put.status, 200, await put.text());
     await until("the route serves", async () => (await server.fetch("/new/x?u=a")).status === 200);
     await server.admin("/_warm/v1/config", { method: "DELETE" });
   });

@@ -100,7 +100,9 @@ impl Boot {
     /// What the setup request was answered.
     pub fn set_up(&self, found: SetupResult, start: &Start) -> Progress {
         match &start.setup {
-            Some(setup) if found != SetupResult::Status(setup.expect) => Progress::Failed(set_up_failure(setup, &found)),
+            Some(setup) if found != SetupResult::Status(setup.expect) => {
+                Progress::Failed(set_up_failure(setup, &found))
+            }
             Some(_) | None => Progress::Ready,
         }
     }

@@ -122,7 +122,8 @@ impl Fence {
         let Ask { key, waiting } = self.asks.swap_remove(at);
         let answer = match answer {
             LeaseAnswer::Granted(ttl) => {
-                if record.binding.as_ref().is_some_and(|bound| bound.session != key.session || bound.epoch > key.epoch) {
+                if record.binding.as_ref().is_some_and(|bound| bound.session != key.session || bound.epoch > key.epoch)
+                {
                     Err(Refusal::NotYours)
                 } else {
                     let longest = record.orders.as_ref().map_or(ttl, |orders| orders.lease_ttl);

@@ -284,7 +284,10 @@ impl Agent {
             }
             Life::Stopping { .. } | Life::Stopped(_) => {
                 let failure = record.failure.clone().unwrap_or_else(|| {
-                    StartFailure::new(FailureClass::Exited, "this container has stopped, and a container is started once")
+                    StartFailure::new(
+                        FailureClass::Exited,
+                        "this container has stopped, and a container is started once",
+                    )
                 });
                 effects.push(reply(Err(failure)));
             }
@@ -406,7 +409,9 @@ impl Agent {
         let Some(record) = &self.record else { return };
         let proof = match FailureClass::of_message(&message) {
             FailureClass::Unknown | FailureClass::Transient => Proof::No,
-            FailureClass::Capacity | FailureClass::Permanent | FailureClass::NotReady | FailureClass::Exited => Proof::Yes,
+            FailureClass::Capacity | FailureClass::Permanent | FailureClass::NotReady | FailureClass::Exited => {
+                Proof::Yes
+            }
         };
         match record.life {
             Life::Stopped(_) => {}
@@ -497,7 +502,8 @@ impl Agent {
     }
 
     fn report(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        let Some(Record { life: Life::Stopped(End { report: Report::Owed, .. }), orders: Some(orders), .. }) = &self.record
+        let Some(Record { life: Life::Stopped(End { report: Report::Owed, .. }), orders: Some(orders), .. }) =
+            &self.record
         else {
             return;
         };

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Request, RequestInit, Response};
@@ -36,10 +35,15 @@ pub struct Driver {
     process: Process,
     agent: RefCell<Agent>,
     waiting: RefCell<BTreeMap<Caller, oneshot::Sender<Reply>>>,
+    /// Requests that the container has not answered yet: they are let go when it ends, for its ports may stay open.
+    unanswered: RefCell<BTreeMap<Caller, oneshot::Sender<Never>>>,
     next_caller: Cell<u64>,
     alarm: Alarm,
     outlook: Cell<Outlook>,
 }
+
+/// What is never sent: the end of the channel is the message.
+enum Never {}
 
 /// Whether the object goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,7 @@ impl Driver {
             process,
             agent: RefCell::new(agent),
             waiting: RefCell::new(BTreeMap::new()),
+            unanswered: RefCell::new(BTreeMap::new()),
             next_caller: Cell::new(0),
             alarm,
             outlook: Cell::new(Outlook::Alive),
@@ -164,10 +169,23 @@ impl Driver {
         self.outlook.get() != Outlook::Alive
     }
 
-    /// Passes a request on to the port that serves. The promise is of a `Response`.
-    pub fn fetch(&self, request: &Request) -> Result<Promise, JsValue> {
+    /// Passes a request on to the port that serves, and waits for its answer as long as the container lives.
+    pub async fn fetch(&self, request: &Request) -> Result<Response, JsValue> {
         let port = self.with(Agent::port)?.ok_or_else(|| js::js_error("no port is configured"))?;
-        self.process.fetch(port, request)
+        let answer = JsFuture::from(self.process.fetch(port, request)?);
+        let (sender, ended) = oneshot::channel();
+        let caller = self.next_caller();
+        if let Ok(mut unanswered) = self.unanswered.try_borrow_mut() {
+            unanswered.insert(caller, sender);
+        }
+        let answer = select(answer, ended).await;
+        if let Ok(mut unanswered) = self.unanswered.try_borrow_mut() {
+            unanswered.remove(&caller);
+        }
+        match answer {
+            Either::Left((response, _)) => response?.dyn_into(),
+            Either::Right(_) => Err(js::js_error("the container ended")),
+        }
     }
 
     /// Does something in the background.
@@ -228,12 +246,17 @@ impl Driver {
                     waiting.send(reply).ok();
                 }
             }
-            Effect::Monitor => self.then(|process| async move {
-                match process.monitor().await {
-                    MonitorEnd::Exited(code) => Input::Exited { code: Some(code), message: None },
-                    MonitorEnd::Lost(message) => Input::MonitorLost(message),
-                }
-            }),
+            Effect::Monitor => {
+                let driver = Rc::clone(self);
+                self.then(|process| async move {
+                    let end = process.monitor().await;
+                    driver.let_go();
+                    match end {
+                        MonitorEnd::Exited(code) => Input::Exited { code: Some(code), message: None },
+                        MonitorEnd::Lost(message) => Input::MonitorLost(message),
+                    }
+                });
+            }
             Effect::Probe { port, path, after, within } => self.then(move |process| async move {
                 pause(after).await;
                 Input::Probed(probe(&process, port, path.as_deref().unwrap_or("/"), within).await)
@@ -277,6 +300,13 @@ impl Driver {
             let process = self.process.clone();
             let longest = Millis(orders.sleep_after.0 + orders.drain_timeout.0 + OUTLIVES_BY.0);
             self.spawn(async move { process.outlive(longest).await });
+        }
+    }
+
+    /// Lets those go who wait for a container that has ended.
+    fn let_go(&self) {
+        if let Ok(mut unanswered) = self.unanswered.try_borrow_mut() {
+            unanswered.clear();
         }
     }
 

@@ -100,7 +100,9 @@ impl Emulated {
             Some(Fault::Capacity) => {
                 return Err("maximum number of running container instances exceeded: told to, by FAULT".to_owned());
             }
-            Some(Fault::NoSuchImage) => return Err("no such image available named emulated: told to, by FAULT".to_owned()),
+            Some(Fault::NoSuchImage) => {
+                return Err("no such image available named emulated: told to, by FAULT".to_owned());
+            }
             Some(Fault::ExitAtOnce) => {
                 let process = self.clone();
                 spawn_local(async move {
@@ -179,9 +181,10 @@ impl Emulated {
                 self.end(code.unwrap_or(0)).map_err(|error| js::js_error(&error))?;
                 Err(js::js_error("the connection was closed"))
             }
-            ("POST", "/echo") => {
-                Response::new_with_opt_readable_stream_and_init(request.body().as_ref(), &init(200, "application/octet-stream")?)
-            }
+            ("POST", "/echo") => Response::new_with_opt_readable_stream_and_init(
+                request.body().as_ref(),
+                &init(200, "application/octet-stream")?,
+            ),
             ("POST", "/increment") => {
                 let counted = Running { count: running.count.saturating_add(1), ..running };
                 self.put(Some(counted.clone())).map_err(|error| js::js_error(&error))?;
@@ -238,7 +241,8 @@ impl Emulated {
 
     fn end(&self, code: i32) -> Result<(), String> {
         self.put(None)?;
-        let watchers = self.0.watchers.try_borrow_mut().map_err(|error| error.to_string())?.drain(..).collect::<Vec<_>>();
+        let watchers =
+            self.0.watchers.try_borrow_mut().map_err(|error| error.to_string())?.drain(..).collect::<Vec<_>>();
         for watcher in watchers {
             watcher.send(code).ok();
         }

@@ -70,7 +70,9 @@ impl ContainerAgent {
     pub async fn start_and_wait_for_ports(&self, request: JsValue) -> Result<JsValue, JsValue> {
         let driver = self.driver()?;
         if request.is_null_or_undefined() {
-            return Err(js::js_error("A container agent is started by its pool, with a start request: ask the pool for a container."));
+            return Err(js::js_error(
+                "A container agent is started by its pool, with a start request: ask the pool for a container.",
+            ));
         }
         let StartRequest { container, owner, start, sleep_after, lease_ttl, drain_timeout } = js::from_js(request)?;
         let orders = Box::new(Orders { container, owner, start, sleep_after, lease_ttl, drain_timeout });

@@ -56,9 +56,11 @@ impl Process {
             Self::Real(container) => container.start(&orders.start).map_err(|error| js::error_text(&error)),
             Self::Emulated(emulated) => emulated.start(orders),
             // Says what `FailureClass` reads as permanent: no retry will help.
-            Self::Missing => Err("no such image: the object's class has no container; list the class under `containers` in \
+            Self::Missing => {
+                Err("no such image: the object's class has no container; list the class under `containers` in \
                                   wrangler.jsonc, or set the variable WARM_POOL_CONTAINERS to \"emulated\""
-                .to_owned()),
+                    .to_owned())
+            }
         }
     }
 

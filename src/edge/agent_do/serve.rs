@@ -45,7 +45,7 @@ pub async fn fetch(driver: Rc<Driver>, request: Request) -> Result<Response, JsV
         }
     }
     let traffic = Traffic::begin(driver);
-    match serve(&traffic, &request).await {
+    match traffic.driver.fetch(&request).await {
         Ok(response) => pass_back(traffic, response),
         Err(error) => {
             tracing::warn!(error = js::error_text(&error), "a container did not answer a request");
@@ -73,10 +73,6 @@ async fn tell_owner(driver: &Rc<Driver>) {
     match select(told, Delay::from(TELL_WITHIN)).await {
         Either::Left(_) | Either::Right(_) => {}
     }
-}
-
-async fn serve(traffic: &Traffic, request: &Request) -> Result<Response, JsValue> {
-    JsFuture::from(traffic.driver.fetch(request)?).await?.dyn_into()
 }
 
 fn pass_back(traffic: Traffic, response: Response) -> Result<Response, JsValue> {

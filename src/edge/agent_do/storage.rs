@@ -95,7 +95,9 @@ impl Storage {
         let value = self.kv.get(key).map_err(refused(key))?;
         match value.as_string() {
             None => Ok(None),
-            Some(text) => serde_json::from_str(&text).map(Some).map_err(|source| StorageError::Unreadable { key, source }),
+            Some(text) => {
+                serde_json::from_str(&text).map(Some).map_err(|source| StorageError::Unreadable { key, source })
+            }
         }
     }
 

@@ -97,6 +97,7 @@ pub fn built_at_ms(source_date_epoch: Option<&str>) -> Result<u128, String> {
             seconds.parse().map_err(|error| format!("{DATE_VARIABLE} is not a number of seconds: {error}"))?;
         return Ok(u128::from(seconds) * 1000);
     }
+    #[expect(clippy::disallowed_methods, reason = "the build script runs on the host")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| format!("the clock is wrong: {error}"))?;
     Ok(now.as_millis())
 }

@@ -14,25 +14,66 @@ const RULES: [Rule; 6] = [
     Rule {
         folder: "src/config",
         forbidden: &[
-            "worker::", "js_sys", "wasm_bindgen", "web_sys", "std::time", "Instant", "SystemTime", "async ", ".await",
-            "HashMap", "HashSet", "rand::", "std::env", "std::fs", "crate::",
+            "worker::",
+            "js_sys",
+            "wasm_bindgen",
+            "web_sys",
+            "std::time",
+            "Instant",
+            "SystemTime",
+            "async ",
+            ".await",
+            "HashMap",
+            "HashSet",
+            "rand::",
+            "std::env",
+            "std::fs",
+            "crate::",
         ],
         because: "config is pure, and the build script includes it by path",
     },
     Rule {
         folder: "src/core",
         forbidden: &[
-            "worker::", "js_sys", "wasm_bindgen", "web_sys", "std::time", "Instant", "SystemTime", "async ", ".await",
-            "HashMap", "HashSet", "rand::", "std::env", "std::fs", "crate::wire", "crate::store", "crate::edge",
-            "crate::embedded", "Uuid::new_v4", "thread_local", "RefCell",
+            "worker::",
+            "js_sys",
+            "wasm_bindgen",
+            "web_sys",
+            "std::time",
+            "Instant",
+            "SystemTime",
+            "async ",
+            ".await",
+            "HashMap",
+            "HashSet",
+            "rand::",
+            "std::env",
+            "std::fs",
+            "crate::wire",
+            "crate::store",
+            "crate::edge",
+            "crate::embedded",
+            "Uuid::new_v4",
+            "thread_local",
+            "RefCell",
         ],
         because: "core is a deterministic function of its arguments",
     },
     Rule {
         folder: "src/wire",
         forbidden: &[
-            "worker::", "js_sys", "wasm_bindgen", "web_sys", "std::time", "async ", ".await", "HashMap", "HashSet",
-            "crate::store", "crate::edge", "crate::embedded",
+            "worker::",
+            "js_sys",
+            "wasm_bindgen",
+            "web_sys",
+            "std::time",
+            "async ",
+            ".await",
+            "HashMap",
+            "HashSet",
+            "crate::store",
+            "crate::edge",
+            "crate::embedded",
         ],
         because: "messages are data",
     },
@@ -80,7 +121,8 @@ fn of_core_and_config_core_sees_only_the_resolved_configuration() {
     for file in rust_files(&root.join("src/core")) {
         let text = fs::read_to_string(&file).unwrap();
         for (number, line) in production_lines(&text) {
-            let others = line.match_indices("crate::config").any(|(at, _)| !line[at..].starts_with("crate::config::resolved"));
+            let others =
+                line.match_indices("crate::config").any(|(at, _)| !line[at..].starts_with("crate::config::resolved"));
             assert!(!others, "{}:{number}: {line}", file.display());
         }
     }

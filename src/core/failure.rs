@@ -36,10 +36,7 @@ impl FailureClass {
     /// The class of an error, given its text and those of its causes, outermost first, in any case.
     pub fn of_message(text: &str) -> Self {
         let text = text.to_lowercase();
-        CLASSES
-            .iter()
-            .find(|(fragment, _)| text.contains(fragment))
-            .map_or(Self::Unknown, |&(_, class)| class)
+        CLASSES.iter().find(|(fragment, _)| text.contains(fragment)).map_or(Self::Unknown, |&(_, class)| class)
     }
 }
 

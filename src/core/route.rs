@@ -66,7 +66,9 @@ mod tests {
             let moved = (0..20_000)
                 .map(|n| id(&format!("session-{n}")))
                 .filter(|id| shard_of(&pool, id, shards(count)) != shard_of(&pool, id, shards(count + 1)))
-                .inspect(|id| assert_eq!(shard_of(&pool, id, shards(count + 1)), ShardIndex(count), "only to the new shard"))
+                .inspect(|id| {
+                    assert_eq!(shard_of(&pool, id, shards(count + 1)), ShardIndex(count), "only to the new shard")
+                })
                 .count();
             let expected = 20_000 / (count as usize + 1);
             assert!(moved.abs_diff(expected) < expected / 5 + 40, "{count}: moved {moved}, expected {expected}");

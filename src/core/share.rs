@@ -22,8 +22,7 @@ pub fn largest_remainder(total: u32, weights: &[u64]) -> Vec<u32> {
     // Below `total`, so the casts keep their value.
     let mut parts: Vec<u32> = weights.iter().map(|&weight| (exact(weight) / sum) as u32).collect();
     let mut left = total - parts.iter().sum::<u32>();
-    let mut by_remainder: Vec<(usize, u128)> =
-        weights.iter().map(|&weight| exact(weight) % sum).enumerate().collect();
+    let mut by_remainder: Vec<(usize, u128)> = weights.iter().map(|&weight| exact(weight) % sum).enumerate().collect();
     by_remainder.sort_by_key(|&(index, remainder)| (std::cmp::Reverse(remainder), index));
     for (index, _) in by_remainder {
         if left == 0 {

@@ -214,8 +214,7 @@ impl Inner {
     /// Tells the machine what this deploy brings.
     fn deploy(self: &Rc<Self>) -> Result<(), JsValue> {
         let bundled = bundled(&self.env);
-        let deployed =
-            Deployed { stamp: bundled.stamp, source: bundled.source, config: bundled.config.clone() };
+        let deployed = Deployed { stamp: bundled.stamp, source: bundled.source, config: bundled.config.clone() };
         self.drive(Input::Deployed(Box::new(deployed))).map_err(|error| js::js_error(&error))
     }
 

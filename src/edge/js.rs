@@ -86,9 +86,8 @@ pub enum CallError {
 /// When it throws or is late; the stub must not be used again.
 pub async fn invoke(stub: &JsValue, method: &str, args: &[JsValue], deadline: Millis) -> Result<JsValue, CallError> {
     let threw = |error: JsValue| CallError::Threw(error_text(&error));
-    let function: Function = get(stub, method)
-        .dyn_into()
-        .map_err(|_| CallError::Threw(format!("the object has no method {method}")))?;
+    let function: Function =
+        get(stub, method).dyn_into().map_err(|_| CallError::Threw(format!("the object has no method {method}")))?;
     let args: Array = args.iter().collect();
     let answer = Reflect::apply(&function, stub, &args).map_err(threw)?;
     let promise = Promise::resolve(&answer);

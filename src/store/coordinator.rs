@@ -33,10 +33,10 @@ pub fn load_coordinator(state: &State) -> Result<(Database, Registry, BTreeMap<S
         .query::<AcknowledgedColumns>("acknowledged", "SELECT shard, version, stamp FROM acknowledged")?
         .into_iter()
         .map(|row| {
-            let shard = row
-                .shard
-                .parse()
-                .map_err(|_| StoreError::Row { table: "acknowledged", reason: format!("{:?} names no shard", row.shard) })?;
+            let shard = row.shard.parse().map_err(|_| StoreError::Row {
+                table: "acknowledged",
+                reason: format!("{:?} names no shard", row.shard),
+            })?;
             Ok((shard, PlanVersion { version: row.version as u64, stamp: row.stamp as u64 }))
         })
         .collect::<Result<_, StoreError>>()?;
@@ -50,11 +50,7 @@ pub fn save_coordinator(database: &Database, writes: &[Write]) -> Result<(), Sto
             Write::PutRegistry(registry) => database.put_meta(REGISTRY, registry),
             Write::PutAcknowledged(shard, version) => database.exec(
                 "INSERT OR REPLACE INTO acknowledged (shard, version, stamp) VALUES (?, ?, ?)",
-                vec![
-                    shard.to_string().into(),
-                    (version.version as f64).into(),
-                    (version.stamp as f64).into(),
-                ],
+                vec![shard.to_string().into(), (version.version as f64).into(), (version.stamp as f64).into()],
             ),
         })
     })

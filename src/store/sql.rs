@@ -11,10 +11,7 @@ extern "C" {
     type SyncStorage;
 
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
-    fn transaction_sync(
-        this: &SyncStorage,
-        body: &mut dyn FnMut() -> Result<(), JsValue>,
-    ) -> Result<JsValue, JsValue>;
+    fn transaction_sync(this: &SyncStorage, body: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<JsValue, JsValue>;
 }
 
 /// The SQLite database of one Durable Object.
@@ -92,8 +89,7 @@ impl Database {
         table: &'static str,
         statement: &'static str,
     ) -> Result<Vec<T>, StoreError> {
-        let cursor =
-            self.sql.exec(statement, None).map_err(|source| StoreError::Sql { statement, source })?;
+        let cursor = self.sql.exec(statement, None).map_err(|source| StoreError::Sql { statement, source })?;
         cursor.to_array().map_err(|error| StoreError::Row { table, reason: error.to_string() })
     }
 

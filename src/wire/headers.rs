@@ -24,9 +24,9 @@ pub const RESERVED_PREFIXES: [&str; 3] = ["x-warm-pool", "cf-container-", "x-san
 
 /// Whether a header of this name (any case) may not come from, nor go to, the outside.
 pub fn is_reserved(name: &str) -> bool {
-    RESERVED_PREFIXES.iter().any(|prefix| {
-        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    })
+    RESERVED_PREFIXES
+        .iter()
+        .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
 }
 
 /// Why an agent did not pass a request on. Nothing of the request has reached the container.

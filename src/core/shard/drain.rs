@@ -52,7 +52,8 @@ impl Shard {
             // It does not run, never ran right, or cannot be talked to.
             DrainCause::Stopped | DrainCause::StartFailed | DrainCause::Unreachable => false,
         };
-        let phase = if gently { DrainPhase::Stopping { deadline: now + drain_timeout } } else { DrainPhase::Destroying };
+        let phase =
+            if gently { DrainPhase::Stopping { deadline: now + drain_timeout } } else { DrainPhase::Destroying };
         let blocks = if gently { id.clone() } else { None };
         slot.row.state = State::Draining { blocks: blocks.clone(), cause, phase };
         slot.failures = 0;

@@ -66,10 +66,8 @@ impl Shard {
             self.specs.insert(id, spec);
         }
         let stock = std::mem::take(&mut self.warm);
-        self.warm = stock
-            .into_iter()
-            .map(|(_, since, container)| (self.is_outdated(container), since, container))
-            .collect();
+        self.warm =
+            stock.into_iter().map(|(_, since, container)| (self.is_outdated(container), since, container)).collect();
         self.filled = false;
         fx.writes.push(Write::PutPlan(Box::new(plan.clone())));
         fx.events.push(Event::Configured(Box::new(plan.clone())));

@@ -114,7 +114,7 @@ impl PoolCoordinator {
     #[wasm_bindgen(js_name = getConfig)]
     pub fn get_config(&self) -> Result<JsValue, JsValue> {
         self.inner.deploy()?;
-        js::to_js(&self.inner.with(|machine| view(machine))?)
+        js::to_js(&self.inner.with(view)?)
     }
 
     /// [`Config`] -> [`PutReply`].
@@ -135,7 +135,7 @@ impl PoolCoordinator {
             return js::to_js(&PutReply::Refused(objections.into_iter().map(problem).collect()));
         }
         self.inner.drive(Input::Put(Box::new(config))).map_err(|error| js::js_error(&error))?;
-        js::to_js(&PutReply::Applied(Box::new(self.inner.with(|machine| view(machine))?)))
+        js::to_js(&PutReply::Applied(Box::new(self.inner.with(view)?)))
     }
 
     /// Drops what `putConfig` set; returns the [`ConfigView`] in force then.
@@ -224,11 +224,11 @@ impl Inner {
         {
             let mut machine = loaded.machine.try_borrow_mut().map_err(|error| error.to_string())?;
             machine.step(js::now(), input, &mut fx);
-            if !fx.writes.is_empty() {
-                if let Err(error) = save_coordinator(&loaded.database, &fx.writes) {
-                    abort(&self.state, &error.to_string());
-                    return Err(error.to_string());
-                }
+            if !fx.writes.is_empty()
+                && let Err(error) = save_coordinator(&loaded.database, &fx.writes)
+            {
+                abort(&self.state, &error.to_string());
+                return Err(error.to_string());
             }
             self.alarm.set(machine.next_timeout());
         }

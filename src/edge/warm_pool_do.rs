@@ -144,10 +144,10 @@ impl WarmPool {
     /// [`AcquireRequest`] -> [`AcquireReply`]. At once when the id has a container, else a promise.
     pub fn acquire(&self, request: JsValue) -> Result<JsValue, JsValue> {
         let AcquireRequest { id, shards, suspect } = js::from_js(request)?;
-        if suspect.is_none() {
-            if let Some(assignment) = self.inner.sticky(&id)? {
-                return js::to_js(&AcquireReply::Assigned(assignment));
-            }
+        if suspect.is_none()
+            && let Some(assignment) = self.inner.sticky(&id)?
+        {
+            return js::to_js(&AcquireReply::Assigned(assignment));
         }
         let inner = Rc::clone(&self.inner);
         let reply = async move {
@@ -341,12 +341,12 @@ impl Inner {
         }
         let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
         let bundled = bundled(&self.env);
-        if self.with(|shard| shard.plan().is_none())? {
-            if let Some(pool) = bundled.config.pools.get(&id.pool) {
-                let version = PlanVersion { version: 0, stamp: bundled.stamp };
-                let plan = Plan::fixed(version, pool.clone(), id.index);
-                self.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
-            }
+        if self.with(|shard| shard.plan().is_none())?
+            && let Some(pool) = bundled.config.pools.get(&id.pool)
+        {
+            let version = PlanVersion { version: 0, stamp: bundled.stamp };
+            let plan = Plan::fixed(version, pool.clone(), id.index);
+            self.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
         }
         Ok(())
     }

@@ -192,12 +192,12 @@ impl Shard {
     pub(super) fn unblock(&mut self, container: ContainerId) {
         self.timers.stop(Timer::Fence(container));
         let Some(slot) = self.slots.get_mut(&container) else { return };
-        if let State::Draining { blocks, .. } = &mut slot.row.state {
-            if let Some(id) = blocks.take() {
-                self.dirty.insert(container);
-                self.blocked_by.remove(&id);
-                self.queue.let_go(&id);
-            }
+        if let State::Draining { blocks, .. } = &mut slot.row.state
+            && let Some(id) = blocks.take()
+        {
+            self.dirty.insert(container);
+            self.blocked_by.remove(&id);
+            self.queue.let_go(&id);
         }
     }
 

@@ -281,10 +281,10 @@ impl Shard {
         }
         if !self.wants_refresh() {
             self.timers.stop(Timer::Refresh);
-        } else if !self.timers.is_set(Timer::Refresh) {
-            if let Some(plan) = &self.plan {
-                self.timers.set(Timer::Refresh, now + plan.pool.refresh_interval);
-            }
+        } else if !self.timers.is_set(Timer::Refresh)
+            && let Some(plan) = &self.plan
+        {
+            self.timers.set(Timer::Refresh, now + plan.pool.refresh_interval);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Keeping the stock: what to start, and what of the stock to let go.
 
+use std::collections::btree_map::Entry;
 use std::hash::Hasher;
 
 use twox_hash::XxHash64;
@@ -61,9 +62,9 @@ impl Shard {
                 self.forget_unused_spec(former, fx);
             }
         }
-        if !self.specs.contains_key(&id) {
+        if let Entry::Vacant(entry) = self.specs.entry(id) {
             fx.writes.push(Write::PutSpec(id, Box::new(spec.clone())));
-            self.specs.insert(id, spec);
+            entry.insert(spec);
         }
         let stock = std::mem::take(&mut self.warm);
         self.warm =
@@ -146,10 +147,10 @@ impl Shard {
             return self.start_failed_for_good(now, container, failure, fx);
         }
         let Some(slot) = self.slots.get(&container) else { return };
-        if slot.pending.is_none() {
-            if let Some(spec) = self.specs.get(&slot.row.spec).cloned() {
-                self.ask_to_start(now, container, spec, fx);
-            }
+        if slot.pending.is_none()
+            && let Some(spec) = self.specs.get(&slot.row.spec).cloned()
+        {
+            self.ask_to_start(now, container, spec, fx);
         }
     }
 

@@ -61,7 +61,9 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
         ["healthz"] => only(method, "GET", "GET, HEAD", || Call::Healthz),
         ["v1", "pools"] => only(method, "GET", "GET, HEAD", || Call::ListPools),
         ["v1", "pools", name] => only(method, "GET", "GET, HEAD", || Call::ShowPool(pool(name))),
-        ["v1", "pools", name, "shutdown-prewarmed"] => only(method, "POST", "POST", || Call::ShutdownPrewarmed(pool(name))),
+        ["v1", "pools", name, "shutdown-prewarmed"] => {
+            only(method, "POST", "POST", || Call::ShutdownPrewarmed(pool(name)))
+        }
         ["v1", "pools", name, "ids", id] => match method {
             "GET" => Ok(Call::LookUp(pool(name), (*id).to_owned())),
             "PUT" => Ok(Call::Acquire(pool(name), (*id).to_owned())),

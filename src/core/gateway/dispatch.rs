@@ -156,10 +156,9 @@ impl Dispatch {
                 DenialCode::Unconfirmed,
                 "the container could not make sure that it still serves this id; try again",
             ),
-            FenceRefusal::NotYours | FenceRefusal::Gone => Denial::new(
-                DenialCode::ContainerChanged,
-                "the container of this id has just changed; try again",
-            ),
+            FenceRefusal::NotYours | FenceRefusal::Gone => {
+                Denial::new(DenialCode::ContainerChanged, "the container of this id has just changed; try again")
+            }
         };
         let suspect = match (why, origin) {
             // The id has another one by now, of which this one knows nothing bad.

@@ -80,6 +80,10 @@ impl Container {
     /// [`Error::MissingBinding`].
     pub fn stub(&self) -> Result<Stub, Error> {
         let missing = |source| Error::missing_binding(&self.binding, source);
-        self.env.durable_object(self.binding.as_str()).map_err(missing)?.get_by_name(&self.id().to_string()).map_err(missing)
+        self.env
+            .durable_object(self.binding.as_str())
+            .map_err(missing)?
+            .get_by_name(&self.id().to_string())
+            .map_err(missing)
     }
 }

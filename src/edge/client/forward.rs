@@ -4,47 +4,48 @@
 //! put there here. All else is passed on as it is: method, other headers (`Host` and `X-Forwarded-*` among them), body
 //! and response as streams, WebSockets, redirects (which go to the caller, never followed here).
 
-use js_sys::{Array, ArrayBuffer, Promise};
+use js_sys::{ArrayBuffer, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit};
+use web_sys::{Request, Response};
 use worker::Env;
 
 use crate::config::resolved::BindingName;
 use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::gateway::dispatch::Body;
 use crate::core::gateway::{Destination, Replay};
-use crate::core::id::{Epoch, SessionId};
+use crate::core::id::SessionId;
 use crate::core::outcome::{Outcome, Reason};
 use crate::edge::js::{self, CallError};
 use crate::wire::headers;
 
-#[wasm_bindgen]
+#[wasm_bindgen(module = "/src/edge/client/forward.mjs")]
 extern "C" {
-    /// A Durable Object namespace. Fewer crossings into JavaScript than the `worker` crate's.
-    type Namespace;
+    #[wasm_bindgen(catch, js_name = copyRequest)]
+    fn copy_request(
+        request: &Request,
+        url: &str,
+        kept: Option<&ArrayBuffer>,
+        session: &str,
+        epoch: Option<String>,
+    ) -> Result<Request, JsValue>;
 
-    #[wasm_bindgen(method, catch, js_name = getByName)]
-    fn get_by_name(this: &Namespace, name: &str) -> Result<Stub, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn post(env: &Env, binding: &str, name: &str, request: &Request) -> Result<Promise, JsValue>;
 
-    type Stub;
+    #[wasm_bindgen(js_name = fenceWord)]
+    fn fence_word(response: &Response) -> Option<String>;
 
-    #[wasm_bindgen(method, catch)]
-    fn fetch(this: &Stub, request: &Request) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = copyResponse)]
+    fn copy_response(response: &Response, outcome: &str, reason: Option<String>) -> Result<Response, JsValue>;
 }
 
 /// A request to pass on, once or several times.
 pub struct Parcel {
     url: String,
     request: Request,
-    content: Content,
-}
-
-enum Content {
-    /// No body, or a stream: goes with the request itself.
-    Attached,
-    /// A small body, kept so that it can be sent again.
-    Kept(ArrayBuffer),
+    /// A small body, kept so that it can be sent again. Any other goes with the request itself.
+    kept: Option<ArrayBuffer>,
 }
 
 impl Parcel {
@@ -59,77 +60,45 @@ impl Parcel {
             }
         };
         let replay = Replay::of(&request.method(), body);
-        let content = match (body, replay) {
+        let kept = match (body, replay) {
             (Body::Known(_), Replay::IfUnsent | Replay::Anytime) => {
                 let bytes = JsFuture::from(request.array_buffer().map_err(threw)?).await.map_err(threw)?;
-                Content::Kept(bytes.unchecked_into())
+                Some(bytes.unchecked_into())
             }
-            (Body::None | Body::Stream | Body::Known(_), _) => Content::Attached,
+            (Body::None | Body::Stream | Body::Known(_), _) => None,
         };
-        Ok((Self { url, request, content }, replay))
+        Ok((Self { url, request, kept }, replay))
     }
 
-    /// A copy to send, for `session` at the epoch of a container that has a fence.
-    fn copy(&self, session: &SessionId, fence: Option<Epoch>) -> Result<Request, JsValue> {
-        let copy = match &self.content {
-            Content::Kept(bytes) => self.rebuilt(Some(bytes))?,
-            Content::Attached if self.request.redirect() == RequestRedirect::Manual => {
-                // A request serves as its own description.
-                Request::new_with_str_and_init(&self.url, self.request.unchecked_ref())?
-            }
-            Content::Attached => self.rebuilt(self.request.body().as_ref())?,
-        };
-        let headers = copy.headers();
-        for name in Names::of(&headers).reserved() {
-            headers.delete(name)?;
-        }
-        if let Some(epoch) = fence {
-            headers.set(headers::SESSION, &headers::encode_session(session))?;
-            headers.set(headers::EPOCH, &epoch.0.to_string())?;
-        }
-        Ok(copy)
-    }
-
-    fn rebuilt(&self, body: Option<&impl AsRef<JsValue>>) -> Result<Request, JsValue> {
-        let init = RequestInit::new();
-        init.set_method(&self.request.method());
-        init.set_headers(&self.request.headers());
-        init.set_redirect(RequestRedirect::Manual);
-        init.set_signal(Some(&self.request.signal()));
-        if let Some(body) = body {
-            init.set_body(body.as_ref());
-        }
-        Request::new_with_str_and_init(&self.url, &init)
-    }
-
-    /// Sends it to a container of the class behind `binding`.
+    /// Sends it, for `session`, to a container of the class behind `binding`.
     pub async fn send(&self, env: &Env, binding: &BindingName, to: &Destination, session: &SessionId) -> Sent {
-        let request = match self.copy(session, to.fence) {
+        let Self { url, request, kept } = self;
+        let (session, epoch) = match to.fence {
+            Some(epoch) => (headers::encode_session(session), Some(epoch.0.to_string())),
+            None => (String::new(), None),
+        };
+        let request = match copy_request(request, url, kept.as_ref(), &session, epoch) {
             Ok(request) => request,
             Err(error) => return Sent::Unsendable(threw(error)),
         };
-        let response = match fetch(env, binding, to, &request).await {
+        let response: Response = match fetch(env, binding, to, &request).await {
             Ok(response) => response,
             Err(error) => return Sent::Failed(threw(error)),
         };
-        let names = Names::of(&response.headers());
         // Only an agent's word counts; a container behind another class could say anything.
-        if to.fence.is_some() && names.reserved().any(|name| name.eq_ignore_ascii_case(headers::FENCE)) {
-            let word = response.headers().get(headers::FENCE).ok().flatten().unwrap_or_default();
-            discard(&response);
-            return Sent::Fenced(refusal(&word));
+        match to.fence.and_then(|_| fence_word(&response)) {
+            None => Sent::Answered(Answer(response)),
+            Some(word) => {
+                discard(&response);
+                Sent::Fenced(refusal(&word))
+            }
         }
-        Sent::Answered(Answer { response, names })
     }
 }
 
 async fn fetch(env: &Env, binding: &BindingName, to: &Destination, request: &Request) -> Result<Response, JsValue> {
-    let namespace = js::get(env.as_ref(), binding.as_str());
-    if namespace.is_undefined() {
-        return Err(js::js_error(&format!("the Worker has no binding `{binding}`")));
-    }
-    let stub = namespace.unchecked_ref::<Namespace>().get_by_name(&to.container.to_string())?;
-    JsFuture::from(stub.fetch(request)?).await?.dyn_into()
+    let response = post(env, binding.as_str(), &to.container.to_string(), request)?;
+    Ok(JsFuture::from(response).await?.unchecked_into())
 }
 
 /// What became of a request that was sent.
@@ -145,45 +114,13 @@ pub enum Sent {
 }
 
 /// A container's response.
-pub struct Answer {
-    response: Response,
-    names: Names,
-}
+pub struct Answer(Response);
 
 impl Answer {
-    /// The response for the caller, with how it came by its container.
+    /// The response for the caller, with how the id came by its container.
     pub fn into_response(self, outcome: Outcome, reason: Option<Reason>) -> Result<Response, CallError> {
-        self.finish(outcome, reason).map_err(threw)
-    }
-
-    fn finish(self, outcome: Outcome, reason: Option<Reason>) -> Result<Response, JsValue> {
-        let Self { response, names } = self;
-        // Headers of a fetched response cannot be changed; a response serves as its own description, status text and
-        // WebSocket included.
-        let init: &ResponseInit = response.unchecked_ref();
-        let answer = Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), init)?;
-        let headers = answer.headers();
-        for name in names.reserved() {
-            headers.delete(name)?;
-        }
-        headers.set(headers::OUTCOME, outcome.as_str())?;
-        if let Some(reason) = reason {
-            headers.set(headers::REASON, reason.as_str())?;
-        }
-        Ok(answer)
-    }
-}
-
-/// The names of headers, read in one go: each crossing into JavaScript costs more than all that is done with them here.
-struct Names(String);
-
-impl Names {
-    fn of(headers: &Headers) -> Self {
-        Self(Array::from(&headers.keys()).join("\n").into())
-    }
-
-    fn reserved(&self) -> impl Iterator<Item = &str> {
-        self.0.split('\n').filter(|name| headers::is_reserved(name))
+        let reason = reason.map(|reason| reason.as_str().to_owned());
+        copy_response(&self.0, outcome.as_str(), reason).map_err(threw)
     }
 }
 
@@ -209,4 +146,19 @@ fn discard(response: &Response) {
 
 fn threw(error: JsValue) -> CallError {
     CallError::Threw(js::error_text(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::wire::headers;
+
+    #[test]
+    fn both_sides_of_the_border_use_the_same_names() {
+        let script = include_str!("forward.mjs");
+        let prefixes = headers::RESERVED_PREFIXES.map(|prefix| format!("{prefix:?}")).join(", ");
+        assert!(script.contains(&format!("const RESERVED = [{prefixes}];")), "{prefixes}");
+        for name in [headers::SESSION, headers::EPOCH, headers::FENCE, headers::OUTCOME, headers::REASON] {
+            assert!(script.contains(&format!("{name:?}")), "{name}");
+        }
+    }
 }

@@ -10,14 +10,14 @@ use std::rc::Rc;
 use worker::Env;
 
 use crate::config::Config;
-use crate::config::resolved::{PoolName, ShardCount};
+use crate::config::resolved::{Millis, PoolName, ShardCount};
 use crate::core::coordinator::ConfigSource;
 use crate::core::gateway::{RouteCache, Routing, Sticky};
 use crate::core::id::{ContainerId, SessionId};
 use crate::core::plan::PlanVersion;
+use crate::edge::background;
 use crate::edge::bundled::bundled;
 use crate::edge::rpc::CoordinatorClient;
-use crate::edge::{background, js};
 use crate::wire::coordinator::{ConfigView, PlanReply};
 
 struct Isolate {
@@ -55,7 +55,8 @@ impl Isolate {
 
 /// The configuration to route by. Asks the coordinator in the background, now and then, whether it still holds.
 pub fn config(env: &Env) -> Rc<Config> {
-    let now = js::now();
+    // Not `js::now`, which makes an object of it.
+    let now = Millis(js_sys::Date::now() as u64);
     let (config, question) = with(env, |isolate| {
         let question = isolate.routing.question(now);
         (Rc::clone(isolate.routing.config()), question)

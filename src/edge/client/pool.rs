@@ -175,8 +175,10 @@ impl Pool {
             let count = CoordinatorClient::new(&self.env).shutdown_prewarmed(&self.name).await;
             return count.map_err(|error| self.unreachable(error));
         }
-        let counts = join_all(self.all_shards().map(|index| async move { self.shard(index).shutdown_prewarmed().await }));
-        let counts: Vec<u32> = counts.await.into_iter().collect::<Result<_, _>>().map_err(|error| self.unreachable(error))?;
+        let counts =
+            join_all(self.all_shards().map(|index| async move { self.shard(index).shutdown_prewarmed().await }));
+        let counts: Vec<u32> =
+            counts.await.into_iter().collect::<Result<_, _>>().map_err(|error| self.unreachable(error))?;
         Ok(counts.into_iter().fold(0, u32::saturating_add))
     }
 
@@ -191,7 +193,12 @@ impl Pool {
     }
 
     /// Sends a request to the container of `id`: see [`Dispatch`].
-    pub(crate) async fn dispatch(&self, id: &SessionId, request: Request, url: String) -> Result<web_sys::Response, Error> {
+    pub(crate) async fn dispatch(
+        &self,
+        id: &SessionId,
+        request: Request,
+        url: String,
+    ) -> Result<web_sys::Response, Error> {
         let (parcel, replay) = Parcel::pack(request, url).await.map_err(Error::Http)?;
         let known = isolate::remembered(&self.env, &self.name, id);
         let (mut way, mut next) = Dispatch::new(replay, known);

@@ -35,7 +35,7 @@ use crate::edge::bundled::{VARIABLE, bundled};
 use crate::edge::client::{self, Error, Pool, isolate};
 use crate::edge::js::{self, CallError};
 use crate::edge::rpc::CoordinatorClient;
-use crate::wire::coordinator::{ConfigView, PutReply};
+use crate::wire::coordinator::{ConfigProblem, ConfigView, PutReply};
 
 /// The secret that opens the admin API.
 const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
@@ -65,9 +65,7 @@ pub async fn handle(request: &Request, env: &Env, path: &str) -> Result<Response
         Err(Miss::MethodNotAllowed(allow)) => {
             reply::error(405, "method_not_allowed", &format!("this path takes {allow}"), &[("allow", allow)])
         }
-        Err(Miss::BadEncoding) => {
-            reply::error(400, "bad_encoding", "the path is not percent-encoded UTF-8", &[])
-        }
+        Err(Miss::BadEncoding) => reply::error(400, "bad_encoding", "the path is not percent-encoded UTF-8", &[]),
     }
 }
 
@@ -166,9 +164,12 @@ fn healthz(env: &Env) -> Result<Response, JsValue> {
         // Their text may quote secrets of the variable, and this call is open.
         let count = errors.iter().count() + errors.omitted();
         body.insert("status".to_owned(), json!("degraded"));
-        body.insert("message".to_owned(), json!(format!(
-            "{VARIABLE} is refused (mistakes: {count}, listed in the log); the bundled configuration serves instead"
-        )));
+        body.insert(
+            "message".to_owned(),
+            json!(format!(
+                "{VARIABLE} is refused (mistakes: {count}, listed in the log); the bundled configuration serves instead"
+            )),
+        );
     }
     reply::json(200, &body)
 }
@@ -231,9 +232,7 @@ async fn put_config(request: &Request, env: &Env) -> Result<Result<Response, JsV
             Ok(response)
         }
         PutReply::Refused(problems) => {
-            let problem = |problem: &crate::wire::coordinator::ConfigProblem| {
-                json!({ "path": problem.path, "code": "conflict", "message": problem.message })
-            };
+            let problem = |ConfigProblem { path, message }: &ConfigProblem| json!({ "path": path, "code": "conflict", "message": message });
             Err(invalid(&problems.iter().map(problem).collect::<Vec<_>>(), 0))
         }
     }

@@ -1,0 +1,56 @@
+// What `forward.rs` does to requests and responses, on this side of the border: each crossing between wasm and
+// JavaScript costs about as much as all that is done here with one header.
+
+// As in src/wire/headers.rs; a test compares them.
+const RESERVED = ["x-warm-pool", "cf-container-", "x-sandbox-"];
+
+/** A copy of a request for `url`, without what callers may not say. `kept` replaces its body. */
+export function copyRequest(request, url, kept, session, epoch) {
+  // A request serves as its own description, but for redirects, which go to the caller.
+  const copy =
+    kept === undefined && request.redirect === "manual"
+      ? new Request(url, request)
+      : new Request(url, {
+          method: request.method,
+          headers: request.headers,
+          body: kept ?? request.body,
+          redirect: "manual",
+          signal: request.signal,
+        });
+  const { headers } = copy;
+  strip(headers);
+  if (epoch !== undefined) {
+    headers.set("x-warm-pool-session", session);
+    headers.set("x-warm-pool-epoch", epoch);
+  }
+  return copy;
+}
+
+/** Sends a request to the object `name` of a binding. */
+export function post(env, binding, name, request) {
+  return env[binding].getByName(name).fetch(request);
+}
+
+/** What the fence of an agent says instead of the container; undefined when it let the request pass. */
+export function fenceWord(response) {
+  return response.headers.get("x-warm-pool-fence") ?? undefined;
+}
+
+/** A response for the caller, without what containers may not say. Status text and WebSocket come along. */
+export function copyResponse(response, outcome, reason) {
+  const copy = new Response(response.body, response);
+  const { headers } = copy;
+  strip(headers);
+  headers.set("x-warm-pool", outcome);
+  if (reason !== undefined) headers.set("x-warm-pool-reason", reason);
+  return copy;
+}
+
+function strip(headers) {
+  // The names are in lower case. They are collected first: deleting while iterating skips some.
+  const reserved = [];
+  for (const name of headers.keys()) {
+    if (RESERVED.some((prefix) => name.startsWith(prefix))) reserved.push(name);
+  }
+  for (const name of reserved) headers.delete(name);
+}

@@ -10,7 +10,7 @@
 // The methods that the macro adds have no documentation.
 #![allow(missing_docs)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -52,6 +52,8 @@ struct Inner {
     /// The machine, or why there is none: then every call fails with it.
     loaded: Result<Loaded, String>,
     alarm: Alarm,
+    /// Memory is ahead of the rows: the object is about to be loaded anew, and does nothing more.
+    broken: Cell<bool>,
 }
 
 struct Loaded {
@@ -69,7 +71,7 @@ impl DurableObject for PoolCoordinator {
             })
             .map_err(|error| error.to_string());
         let alarm = Alarm::of(&state);
-        Self { inner: Rc::new(Inner { state, env, loaded, alarm }) }
+        Self { inner: Rc::new(Inner { state, env, loaded, alarm, broken: Cell::new(false) }) }
     }
 
     async fn fetch(&self, _request: Request) -> worker::Result<Response> {
@@ -202,6 +204,9 @@ fn view(machine: &Coordinator) -> ConfigView {
 
 impl Inner {
     fn loaded(&self) -> Result<&Loaded, String> {
+        if self.broken.get() {
+            return Err("the object is being restarted; try again".to_owned());
+        }
         self.loaded.as_ref().map_err(Clone::clone)
     }
 
@@ -227,6 +232,7 @@ impl Inner {
             if !fx.writes.is_empty()
                 && let Err(error) = save_coordinator(&loaded.database, &fx.writes)
             {
+                self.broken.set(true);
                 abort(&self.state, &error.to_string());
                 return Err(error.to_string());
             }

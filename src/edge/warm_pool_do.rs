@@ -59,6 +59,8 @@ struct Inner {
     waiters: RefCell<BTreeMap<WaiterId, oneshot::Sender<Result<Assignment, Refusal>>>>,
     next_waiter: Cell<u64>,
     alarm: Alarm,
+    /// Memory is ahead of the rows: the object is about to be loaded anew, and does nothing more.
+    broken: Cell<bool>,
     /// The ids by which container objects know themselves, as far as they were asked for.
     hex_ids: RefCell<BTreeMap<String, ContainerId>>,
 }
@@ -85,6 +87,7 @@ impl DurableObject for WarmPool {
             waiters: RefCell::new(BTreeMap::new()),
             next_waiter: Cell::new(0),
             alarm,
+            broken: Cell::new(false),
             hex_ids: RefCell::new(BTreeMap::new()),
         };
         Self { inner: Rc::new(inner) }
@@ -243,6 +246,9 @@ impl WarmPool {
 
 impl Inner {
     fn loaded(&self) -> Result<&Loaded, String> {
+        if self.broken.get() {
+            return Err("the object is being restarted; try again".to_owned());
+        }
         self.shard.as_ref().map_err(Clone::clone)
     }
 
@@ -267,6 +273,7 @@ impl Inner {
             machine.step(js::now(), input, &mut fx);
             if let Err(error) = save_shard(&loaded.database, &fx.writes) {
                 let error = error_chain(&error);
+                self.broken.set(true);
                 abort(&self.state, &error);
                 return Err(error);
             }

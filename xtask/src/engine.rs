@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::process;
+use crate::setup::apt;
 use crate::workspace::Workspace;
 
 const START_TIMEOUT: Duration = Duration::from_secs(90);
@@ -57,7 +58,7 @@ impl Engine {
         }
         let installed = |program: &str| process::output(Command::new(program).arg("--version")).is_ok();
         if !(installed("dockerd") && installed("docker") && installed("iptables")) {
-            install(workspace)?;
+            apt::install(workspace, "there is no Docker engine", &["docker.io", "iptables"])?;
         }
         let folder = tempfile::Builder::new()
             .prefix("warm-pool-docker-")
@@ -115,19 +116,4 @@ impl Drop for Engine {
             eprintln!("warning: the Docker engine with process id {} does not end: {error}", self.child.id());
         }
     }
-}
-
-fn install(workspace: &Workspace) -> Result<()> {
-    eprintln!("test: Debian packages docker.io, iptables");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    process::logged(workspace, "apt-update", &mut apt(&["update"]))?;
-    let mut install = apt(&["install", "-y", "--no-install-recommends", "docker.io", "iptables"]);
-    // The package would start a service; this engine is started by hand and ends with the tests.
-    install.env("RUNLEVEL", "1");
-    process::logged(workspace, "apt-docker", &mut install)
-        .context("cannot install Docker; try `apt-get install docker.io iptables` yourself")
 }

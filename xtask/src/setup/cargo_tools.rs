@@ -3,13 +3,13 @@
 //! worker-build would download wasm-bindgen and wasm-opt by itself, from GitHub; with programs of our own it needs
 //! nothing but the crates' registry.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::progress;
+use super::{apt, progress};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -22,6 +22,15 @@ pub struct Installed {
     pub wasm_bindgen_version: String,
 }
 
+struct Tool<'a> {
+    package: &'a str,
+    program: &'a str,
+    version: &'a str,
+    /// Further arguments of `cargo install`.
+    arguments: &'a [&'a str],
+    links_openssl: bool,
+}
+
 /// Installs what is missing or has another version.
 ///
 /// # Errors
@@ -29,8 +38,24 @@ pub struct Installed {
 /// When `Cargo.lock` cannot be read, or cargo cannot build a tool.
 pub fn ensure(workspace: &Workspace) -> Result<Installed> {
     let wasm_bindgen_version = locked_version(workspace, "wasm-bindgen")?;
-    let wasm_bindgen = install(workspace, "wasm-bindgen-cli", "wasm-bindgen", &wasm_bindgen_version)?;
-    let worker_build = install(workspace, "worker-build", "worker-build", WORKER_BUILD_VERSION)?;
+    let wasm_bindgen = Tool {
+        package: "wasm-bindgen-cli",
+        program: "wasm-bindgen",
+        version: &wasm_bindgen_version,
+        // They are for running tests in browsers.
+        arguments: &["--no-default-features"],
+        links_openssl: false,
+    }
+    .ensure(workspace)?;
+    let worker_build = Tool {
+        package: "worker-build",
+        program: "worker-build",
+        version: WORKER_BUILD_VERSION,
+        arguments: &[],
+        // For downloads that it does not do here.
+        links_openssl: true,
+    }
+    .ensure(workspace)?;
     // Only the programs are needed; what they were built from is large.
     let leftovers = workspace.tools().join("build");
     if leftovers.exists() {
@@ -39,26 +64,48 @@ pub fn ensure(workspace: &Workspace) -> Result<Installed> {
     Ok(Installed { worker_build, wasm_bindgen, wasm_bindgen_version })
 }
 
-fn install(workspace: &Workspace, package: &str, program: &str, version: &str) -> Result<PathBuf> {
-    let path = workspace.tools().join("bin").join(program);
-    // The version is the last word of what both print.
-    let is_there = || {
-        let printed = process::output(Command::new(&path).arg("--version")).ok()?;
-        (printed.split_whitespace().last() == Some(version)).then_some(())
-    };
-    if is_there().is_some() {
-        return Ok(path);
+impl Tool<'_> {
+    fn ensure(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let Self { package, program, version, .. } = self;
+        let path = workspace.tools().join("bin").join(program);
+        if self.runs(&path) {
+            return Ok(path);
+        }
+        if self.links_openssl {
+            ensure_openssl(workspace)?;
+        }
+        progress(&format!("{package} {version}: cargo builds it, which takes a few minutes the first time"));
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args(["install", "--force", package, "--version", version, "--bin", program, "--root"])
+            .arg(workspace.tools())
+            .args(self.arguments)
+            // They run for a second and would be compiled for minutes.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_TARGET_DIR", workspace.tools().join("build"))
+            .current_dir(workspace.root());
+        process::logged(workspace, package, &mut cargo).with_context(|| format!("cannot build {package} {version}"))?;
+        if !self.runs(&path) {
+            bail!("{} does not run; remove it and run `cargo xtask setup`", path.display());
+        }
+        Ok(path)
     }
-    progress(&format!("{package} {version}: cargo builds it, which takes a few minutes the first time"));
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["install", "--force", package, "--version", version, "--root"])
-        .arg(workspace.tools())
-        .env("CARGO_TARGET_DIR", workspace.tools().join("build"))
-        .current_dir(workspace.root());
-    process::logged(workspace, package, &mut cargo).with_context(|| format!("cannot build {package} {version}"))?;
-    is_there().with_context(|| format!("{} does not run; remove it and run `cargo xtask setup`", path.display()))?;
-    Ok(path)
+
+    fn runs(&self, path: &Path) -> bool {
+        // The version is the last word of what both print.
+        process::output(Command::new(path).arg("--version"))
+            .is_ok_and(|printed| printed.split_whitespace().last() == Some(self.version))
+    }
+}
+
+/// Linux has no TLS of its own, and the tool links OpenSSL's.
+fn ensure_openssl(workspace: &Workspace) -> Result<()> {
+    let found = env::var_os("OPENSSL_DIR").is_some()
+        || process::output(Command::new("pkg-config").args(["--exists", "openssl"])).is_ok();
+    if !cfg!(target_os = "linux") || found {
+        return Ok(());
+    }
+    apt::install(workspace, "worker-build needs OpenSSL's headers", &["libssl-dev", "pkg-config"])
 }
 
 fn locked_version(workspace: &Workspace, name: &str) -> Result<String> {

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::progress;
 use super::wasm_target::{TARGET, has_std};
+use super::{apt, progress};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -114,25 +114,7 @@ fn install_packages(workspace: &Workspace) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let by_hand = format!("apt-get update && apt-get install -y --no-install-recommends {}", missing.join(" "));
-    if process::output(Command::new("apt-get").arg("--version")).is_err() {
-        bail!(
-            "the target {TARGET} is missing: run `rustup target add {TARGET}`, on a connection that reaches static.rust-lang.org"
-        );
-    }
-    if !rustix::process::geteuid().is_root() {
-        bail!(
-            "the target {TARGET} is missing and rustup cannot fetch it: run `sudo sh -c '{by_hand}'`, then this again"
-        );
-    }
-    progress(&format!("Debian packages {}", missing.join(", ")));
-    let mut update = Command::new("apt-get");
-    update.arg("update").env("DEBIAN_FRONTEND", "noninteractive");
-    process::logged(workspace, "apt-update", &mut update)?;
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-y", "--no-install-recommends"]).args(&missing).env("DEBIAN_FRONTEND", "noninteractive");
-    process::logged(workspace, "apt-install", &mut install)
-        .with_context(|| format!("cannot install Debian's Rust; try `{by_hand}` yourself"))
+    apt::install(workspace, &format!("the target {TARGET} is missing and rustup cannot fetch it"), &missing)
 }
 
 /// Links to everything in Debian's sysroot, so that a target can be added without touching it.

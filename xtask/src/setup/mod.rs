@@ -7,6 +7,7 @@
 //! | [`wasm_target`]: std for `wasm32-unknown-unknown` | rustup's toolchain; else, by [`debian`], the tools' folder |
 //! | [`cargo_tools`]: worker-build, and wasm-bindgen as in `Cargo.lock` | the tools' folder |
 
+pub mod apt;
 mod cargo_tools;
 mod debian;
 mod node;
@@ -14,6 +15,7 @@ mod npm;
 mod wasm_target;
 
 use std::ffi::OsString;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -76,6 +78,11 @@ impl Tools {
 /// When one is missing and cannot be installed; the message says what to run.
 pub fn run(workspace: &Workspace) -> Result<Tools> {
     let started = Instant::now();
+    // One at a time: another run in this checkout waits, and then finds everything there.
+    fs::create_dir_all(workspace.tools()).with_context(|| format!("cannot create {}", workspace.tools().display()))?;
+    let lock = File::create(workspace.tools().join("lock")).context("cannot create the set-up's lock")?;
+    lock.lock().context("cannot lock the set-up")?;
+
     let node = node::ensure(workspace)?;
     npm::ensure(workspace)?;
     let wasm = wasm_target::ensure(workspace)?;

@@ -71,13 +71,13 @@ function judge(ctx, error) {
   return discard(ctx, `wasm trap: ${error.message}`);
 }
 
+/**
+ * Throws the object away, from the event loop: `abort` ends the running script on the spot, and what other objects of the
+ * isolate have queued in the same turn would be lost with it.
+ */
 function discard(ctx, reason) {
   console.error(JSON.stringify({ level: "error", message: "a Durable Object is thrown away", reason }));
-  try {
-    ctx.abort(reason);
-  } catch {
-    // `abort` throws to stop the caller; what is thrown to the caller's caller is below.
-  }
+  setTimeout(() => ctx.abort(reason), 0);
   return new Error(`The object was restarted (${reason}); try again.`);
 }
 

@@ -637,7 +637,10 @@ fn exited_while_starting(code: Option<i32>, message: Option<String>) -> StartFai
     };
     let message = match (code, message) {
         (Some(code), _) => format!("the container exited with code {code} before it was ready"),
-        (None, Some(message)) => format!("the container ended before it was ready: {message}"),
+        // All that the platform says of an image that is missing, too.
+        (None, Some(message)) => {
+            format!("the container ended before it was ready: {message} (is its image there, and can it run?)")
+        }
         (None, None) => "the container ended before it was ready".to_owned(),
     };
     StartFailure::new(class, message)

@@ -1,7 +1,7 @@
 //! The optional id cache in KV (`id_cache` of a pool): best effort, and never waited for alone.
 //!
 //! What fails is logged and forgotten: a hint that is not there costs a question to the shard, and a wrong one is found out
-//! by the container's fence. See [`hint`](crate::core::gateway::hint) for keys and values.
+//! by the container's fence. See [`hint`] for keys and values.
 
 use worker::Env;
 use worker::kv::{KvError, KvStore};

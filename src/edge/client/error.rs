@@ -66,7 +66,7 @@ pub enum Error {
     /// The request got no answer, after all that could be tried.
     #[error("{}", .0.message)]
     Denied(Denial),
-    /// The runtime did not accept a request or response, for example because its body was already read.
+    /// The runtime did not accept a request or response: its body was already read, or the container's binding is missing.
     #[error("the request or its response cannot be passed on")]
     Http(#[source] CallError),
 }

@@ -28,7 +28,9 @@ export function copyRequest(request, url, kept, session, epoch) {
 
 /** Sends a request to the object `name` of a binding. */
 export function post(env, binding, name, request) {
-  return env[binding].getByName(name).fetch(request);
+  const namespace = env[binding];
+  if (namespace === undefined) throw new Error(`the Worker has no Durable Object binding ${binding}`);
+  return namespace.getByName(name).fetch(request);
 }
 
 /** What the fence of an agent says instead of the container; undefined when it let the request pass. */

@@ -81,8 +81,12 @@ impl Parcel {
             Ok(request) => request,
             Err(error) => return Sent::Unsendable(threw(error)),
         };
-        let response: Response = match fetch(env, binding, to, &request).await {
-            Ok(response) => response,
+        let response = match post(env, binding.as_str(), &to.container.to_string(), &request) {
+            Ok(response) => JsFuture::from(response).await,
+            Err(error) => return Sent::Unsendable(threw(error)),
+        };
+        let response: Response = match response {
+            Ok(response) => response.unchecked_into(),
             Err(error) => return Sent::Failed(threw(error)),
         };
         // Only an agent's word counts; a container behind another class could say anything.
@@ -96,11 +100,6 @@ impl Parcel {
     }
 }
 
-async fn fetch(env: &Env, binding: &BindingName, to: &Destination, request: &Request) -> Result<Response, JsValue> {
-    let response = post(env, binding.as_str(), &to.container.to_string(), request)?;
-    Ok(JsFuture::from(response).await?.unchecked_into())
-}
-
 /// What became of a request that was sent.
 pub enum Sent {
     /// The container answered.
@@ -109,7 +108,7 @@ pub enum Sent {
     Fenced(FenceRefusal),
     /// The call failed; it may have arrived.
     Failed(CallError),
-    /// It could not be sent at all.
+    /// It could not be sent at all: the binding is missing, or its body was already read.
     Unsendable(CallError),
 }
 

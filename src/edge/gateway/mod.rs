@@ -1,7 +1,8 @@
 //! The gateway Worker: routes requests to the containers of their ids, and serves the admin API under `/_warm`.
 //!
-//! A request to an id that this isolate has seen goes straight to its container: no object is asked before. See
-//! [`Pool::dispatch`](super::client::Pool) for the way of a request and [`forward`](super::client) for its headers.
+//! A request to an id that this isolate has seen goes straight to its container: no object is asked before.
+//! [`dispatch`](crate::core::gateway::dispatch) has the way of a request. Headers under the prefixes `x-warm-pool`,
+//! `cf-container-` and `x-sandbox-` neither come in nor go out, but for `x-warm-pool` and `x-warm-pool-reason` on answers.
 //!
 //! What holds: nothing waits for the coordinator but the admin API; whatever goes wrong, the caller gets a JSON error
 //! with a code; ids appear in no log.

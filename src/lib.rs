@@ -30,4 +30,5 @@ pub mod embedded;
 mod store;
 pub mod wire;
 
+pub use edge::client::{WarmPools, create_warm_pool, get_warm_pool};
 pub use edge::{ContainerAgent, PoolCoordinator, WarmPool, client, gateway};

@@ -60,7 +60,7 @@ impl World {
         });
         let outcome = if known.is_some() { Outcome::Sticky } else { Outcome::Warm };
         let Sticky { container, epoch } = sticky;
-        Assignment { container, epoch, fenced: true, outcome, reason: None, shard: ShardIndex(0) }
+        Assignment { container, epoch, fenced: true, outcome, reason: None, shard: ShardIndex(0), binding: None }
     }
 
     /// The id loses its container, which ends, or (a zombie) lives on until its lease is over.

@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_container_has_one_spelling() {
-        let id = ContainerId::from_random(7);
+        let id = ContainerId::from_random(0xabc);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.to_string().to_uppercase().parse::<ContainerId>(), Err(ContainerIdError));
         assert_eq!(id.to_string().replace('-', "").parse::<ContainerId>(), Err(ContainerIdError));

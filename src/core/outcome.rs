@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, Epoch, ShardIndex};
+use crate::config::resolved::BindingName;
 
 /// How an id came by its container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,6 +83,9 @@ pub struct Assignment {
     pub reason: Option<Reason>,
     /// The shard that owns the id.
     pub shard: ShardIndex,
+    /// The Durable Object binding of the container's class, when it is not the one that the pool's configuration names now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub binding: Option<BindingName>,
 }
 
 /// Why an id got no container.

@@ -26,6 +26,8 @@ export interface Assignment {
   outcome: Outcome;
   reason?: Reason;
   shard: number;
+  /** The binding of the container's class, when it is not the one that the pool's configuration names now. */
+  binding?: string;
 }
 
 /** What `getContainer` throws when it refuses: an `Error` with these. */

@@ -123,6 +123,17 @@ describe("with a token", () => {
     await until("the variable is in force again", async () => (await stats(server)).warm === 2);
   });
 
+  test("a changed container class leaves ids with the containers they have", async () => {
+    const ask = async (id) => (await server.fetch("/p/", { headers: { "x-session-id": id } })).json();
+    const { hostname } = await ask("before");
+    const config = pools({ shards: 2, container: "API" });
+    assert.equal((await server.admin("/_warm/v1/config", { method: "PUT", body: config })).status, 200);
+    await until("new ids are of the new class", async () => (await stats(server)).config.container === "API");
+    for (let n = 0; n < 3; n++) assert.equal((await ask("before")).hostname, hostname);
+    assert.notEqual((await ask("after")).hostname, hostname);
+    await server.admin("/_warm/v1/config", { method: "DELETE" });
+  });
+
   test("a route that is put is served within seconds, by gateways that were running", async () => {
     const config = pools({ shards: 2 });
     config.routes.push({ pool: "p", path: "/new/*", id: { query: "u" } });

@@ -14,6 +14,7 @@
 
 use super::cache::Sticky;
 use super::denial::{Denial, DenialCode};
+use crate::config::resolved::BindingName;
 use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::id::{ContainerId, Epoch};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal};
@@ -59,7 +60,7 @@ pub enum Body {
 }
 
 /// A container to send the request to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// The container.
     pub container: ContainerId,
@@ -69,19 +70,22 @@ pub struct Destination {
     pub outcome: Outcome,
     /// Why it is not the one before, or was not warm.
     pub reason: Option<Reason>,
+    /// The binding of its class, when it is not the pool's.
+    pub binding: Option<BindingName>,
 }
 
 impl Destination {
-    /// What may be remembered of it: only a container with a fence finds a stale memory out.
+    /// What may be remembered of it: only a container with a fence finds a stale memory out, and a memory has no binding.
     pub fn sticky(&self) -> Option<Sticky> {
-        self.fence.map(|epoch| Sticky { container: self.container, epoch })
+        self.fence.filter(|_| self.binding.is_none()).map(|epoch| Sticky { container: self.container, epoch })
     }
 }
 
 impl From<&Assignment> for Destination {
     fn from(assignment: &Assignment) -> Self {
-        let Assignment { container, epoch, fenced, outcome, reason, shard: _ } = assignment;
-        Self { container: *container, fence: fenced.then_some(*epoch), outcome: *outcome, reason: *reason }
+        let Assignment { container, epoch, fenced, outcome, reason, shard: _, binding } = assignment;
+        let fence = fenced.then_some(*epoch);
+        Self { container: *container, fence, outcome: *outcome, reason: *reason, binding: binding.clone() }
     }
 }
 
@@ -178,7 +182,8 @@ impl Dispatch {
     fn remembered(&mut self, known: Sticky) -> Next {
         let Sticky { container, epoch } = known;
         self.sent = Some((container, Origin::Remembered));
-        Next::Send(Destination { container, fence: Some(epoch), outcome: Outcome::Sticky, reason: None })
+        let (fence, outcome) = (Some(epoch), Outcome::Sticky);
+        Next::Send(Destination { container, fence, outcome, reason: None, binding: None })
     }
 
     fn ask_again(
@@ -219,7 +224,16 @@ mod tests {
             outcome: Outcome::Cold,
             reason: Some(Reason::Exhausted),
             shard: ShardIndex(0),
+            binding: None,
         }
+    }
+
+    #[test]
+    fn a_container_of_another_class_is_not_remembered() {
+        let of_pool = assignment(1, true);
+        assert!(Destination::from(&of_pool).sticky().is_some());
+        let binding = BindingName::try_from("OTHER".to_owned()).ok();
+        assert_eq!(Destination::from(&Assignment { binding, ..of_pool }).sticky(), None);
     }
 
     fn code(next: Next) -> DenialCode {

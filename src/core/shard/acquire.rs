@@ -112,7 +112,9 @@ impl Shard {
         outcome: Outcome,
         reason: Option<Reason>,
     ) -> Assignment {
-        Assignment { container, epoch, fenced, outcome, reason, shard: self.me.index }
+        let configured = self.plan.as_ref().map(|plan| &plan.pool.container);
+        let binding = self.binding_of(container).filter(|&binding| Some(binding) != configured).cloned();
+        Assignment { container, epoch, fenced, outcome, reason, shard: self.me.index, binding }
     }
 
     /// Why none is warm now.

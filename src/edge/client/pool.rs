@@ -222,22 +222,24 @@ impl Pool {
                         }
                     }
                 }
-                Next::Send(to) => match parcel.send(&self.env, &self.container, &to, id).await {
-                    Sent::Answered(answer) => {
-                        self.served(id, &to, known, open);
-                        return answer.into_response(to.outcome, to.reason).map_err(Error::Http);
+                Next::Send(to) => {
+                    match parcel.send(&self.env, to.binding.as_ref().unwrap_or(&self.container), &to, id).await {
+                        Sent::Answered(answer) => {
+                            self.served(id, &to, known, open);
+                            return answer.into_response(to.outcome, to.reason).map_err(Error::Http);
+                        }
+                        Sent::Fenced(why) => {
+                            isolate::forget(&self.env, &self.name, id, to.container);
+                            way.fenced(why)
+                        }
+                        Sent::Failed(error) => {
+                            isolate::forget(&self.env, &self.name, id, to.container);
+                            tracing::warn!(pool = %self.name, container = %to.container, %error, "a container could not be reached");
+                            way.unreachable()
+                        }
+                        Sent::Unsendable(error) => return Err(Error::Http(error)),
                     }
-                    Sent::Fenced(why) => {
-                        isolate::forget(&self.env, &self.name, id, to.container);
-                        way.fenced(why)
-                    }
-                    Sent::Failed(error) => {
-                        isolate::forget(&self.env, &self.name, id, to.container);
-                        tracing::warn!(pool = %self.name, container = %to.container, %error, "a container could not be reached");
-                        way.unreachable()
-                    }
-                    Sent::Unsendable(error) => return Err(Error::Http(error)),
-                },
+                }
                 Next::Refuse(denial) => return Err(Error::Denied(denial)),
             };
         }
@@ -384,7 +386,8 @@ impl Pool {
     }
 
     fn container(&self, id: SessionId, assignment: &Assignment) -> Container {
-        Container::new(self.env.clone(), self.container.clone(), id, assignment)
+        let binding = assignment.binding.as_ref().unwrap_or(&self.container).clone();
+        Container::new(self.env.clone(), binding, id, assignment)
     }
 
     fn owner(&self, id: &SessionId) -> ShardIndex {

@@ -204,7 +204,7 @@ enum Told {
 }
 
 fn described(assignment: &Assignment, told: Told) -> Value {
-    let Assignment { container, epoch: _, fenced: _, outcome, reason, shard } = assignment;
+    let Assignment { container, epoch: _, fenced: _, outcome, reason, shard, binding: _ } = assignment;
     let mut fields = Map::new();
     fields.insert("container".to_owned(), json!(container));
     if let Told::WithOutcome = told {

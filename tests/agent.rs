@@ -239,6 +239,15 @@ fn a_container_serves_one_id_in_its_whole_life() {
 }
 
 #[test]
+fn a_container_serves_one_pool_even_where_ids_and_epochs_are_the_same() {
+    for (mut object, own) in [(Object::ready(), Admission::Wait), (Object::leased("alice", 1), Admission::Serve)] {
+        let (others, asked) = object.admit_of("ruby", "alice", 1, ME);
+        assert_eq!((others, asked), (Admission::Refuse(Refusal::NotYours), vec![]), "not even asked");
+        assert_eq!(object.admit("alice", 1, YOU).0, own);
+    }
+}
+
+#[test]
 fn of_two_ids_that_race_only_the_first_granted_is_ever_served() {
     let mut object = Object::ready();
     object.admit("alice", 1, ME);

@@ -15,6 +15,9 @@ pub const REASON: &str = "x-warm-pool-reason";
 pub const SESSION: &str = "x-warm-pool-session";
 /// The epoch of the assignment, decimal.
 pub const EPOCH: &str = "x-warm-pool-epoch";
+/// The pool that a request to an agent comes from. Pools that share a container class have the same ids and epochs; the
+/// name keeps one's requests from the other's containers.
+pub const POOL: &str = "x-warm-pool-name";
 /// Set by an agent on a response of its own (never the container's): a [`FenceRefusal`] as text.
 pub const FENCE: &str = "x-warm-pool-fence";
 

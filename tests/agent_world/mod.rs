@@ -4,7 +4,7 @@ pub mod random;
 
 use std::collections::BTreeMap;
 
-use cf_warm_pools::config::resolved::{Millis, Ready, Setup, Start};
+use cf_warm_pools::config::resolved::{Millis, PoolName, Ready, Setup, Start};
 use cf_warm_pools::core::agent::{
     Admission, Agent, Caller, Effect, Input, LeaseAnswer, LeaseKey, Life, Orders, ProbeResult, Record, Save,
 };
@@ -56,8 +56,13 @@ impl Object {
     }
 
     pub fn admit(&mut self, session: &str, epoch: u64, caller: Caller) -> (Admission, Vec<Effect>) {
+        self.admit_of(POOL, session, epoch, caller)
+    }
+
+    pub fn admit_of(&mut self, pool: &str, session: &str, epoch: u64, caller: Caller) -> (Admission, Vec<Effect>) {
+        let pool = PoolName::try_from(pool.to_owned()).expect("a pool");
         let mut effects = Vec::new();
-        let admission = self.agent.admit(self.now, key(session, epoch), caller, &mut effects);
+        let admission = self.agent.admit(self.now, &pool, key(session, epoch), caller, &mut effects);
         self.save();
         (admission, effects)
     }
@@ -121,6 +126,9 @@ impl Object {
     }
 }
 
+/// The pool that owns the container.
+pub const POOL: &str = "python";
+
 pub fn key(session: &str, epoch: u64) -> LeaseKey {
     LeaseKey { session: SessionId::try_from(session.to_owned()).expect("an id"), epoch: Epoch(epoch) }
 }
@@ -128,7 +136,7 @@ pub fn key(session: &str, epoch: u64) -> LeaseKey {
 pub fn orders() -> Box<Orders> {
     Box::new(Orders {
         container: ContainerId::from_random(42),
-        owner: "python/3".parse().expect("a shard"),
+        owner: format!("{POOL}/3").parse().expect("a shard"),
         start: Start {
             ports: vec![8080],
             env: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { acquire, ask, full, lookup, pools, rpc, serve, until } from "./support.mjs";
+import { acquire, ask, cached, full, lookup, pools, rpc, serve, until } from "./support.mjs";
 
 /** Ends an id's mapping behind the gateway's back, as another isolate would. */
 const releaseElsewhere = (server, id) => rpc(server, "WARM_POOL", "p/0", "release", id);
@@ -11,6 +11,9 @@ const hostname = async (answer) => {
   assert.equal(answer.status, 200);
   return (await answer.json()).hostname;
 };
+
+/** The one entry of the id cache, once it is there: its key and its value. */
+const hinted = (server) => until("a hint is in the cache", async () => Object.entries(await cached(server))[0]);
 
 describe("a container that the gateway remembers", () => {
   let server;
@@ -84,6 +87,33 @@ describe("the id cache", () => {
     assert.notEqual(now, before);
     assert.equal(now, container.replaceAll("-", "").slice(0, now.length));
   });
+});
+
+test("a hint that leads to another pool's container of the same id and class is turned away", async () => {
+  const config = pools({ warm_target: 1, id_cache: "CONTAINER_ID_CACHE" });
+  const slow = { ...config.pools.p.start, env: { BOOT_MS: "3000" } };
+  config.pools.q = { ...config.pools.p, warm_target: 0, start: slow };
+  config.routes.push({ pool: "q", path: "/q/*", strip_prefix: true, id: { header: "x-session-id" } });
+  const server = await serve(config);
+  try {
+    await full(server);
+    const askQ = () => server.fetch("/q/", { headers: { "x-session-id": "alice" } });
+    // Only to learn the key of q's alice.
+    await hostname(await askQ());
+    const [key] = await hinted(server);
+    await server.admin("/_warm/v1/pools/q/ids/alice", { method: "DELETE" });
+    await until("it is forgotten", async () => Object.keys(await cached(server)).length === 0);
+
+    const ofP = await hostname(await ask(server, "alice"));
+    const [, hint] = await hinted(server);
+    await cached(server, key, hint);
+    const answer = await askQ();
+    assert.notEqual(await hostname(answer), ofP);
+    assert.equal(answer.headers.get("x-warm-pool"), "cold");
+    assert.equal(await hostname(await ask(server, "alice")), ofP);
+  } finally {
+    await server.stop();
+  }
 });
 
 test("containers without a fence are reached by way of their shard, and are told nothing of ids", async () => {

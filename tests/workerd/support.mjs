@@ -58,6 +58,12 @@ export async function rpc(server, binding, object, method, ...args) {
   return value;
 }
 
+/** All that the id cache holds, by key; with `key`, after writing `value` there. */
+export async function cached(server, key, value) {
+  const init = key === undefined ? {} : { method: "POST", body: JSON.stringify({ key, value }) };
+  return (await server.fetch("/kv", init)).json();
+}
+
 /** Waits until `check` returns something true, and returns it; fails with what it last returned. */
 export async function until(what, check, timeoutMs = 15_000) {
   const end = Date.now() + timeoutMs;

@@ -7,7 +7,7 @@ use super::boot::{Boot, Progress};
 use super::fence::{Admission, Fence, LeaseKey, Refusal};
 use super::io::{Caller, Destruction, Effect, Input, Reply};
 use super::record::{End, Life, Orders, Record, Report};
-use crate::config::resolved::Millis;
+use crate::config::resolved::{Millis, PoolName};
 use crate::core::failure::{FailureClass, StartFailure};
 use crate::core::timers::Timers;
 
@@ -125,9 +125,20 @@ impl Agent {
         self.timers.next()
     }
 
-    /// Whether a request of `key` is served. The fast path: with a lease that holds it changes nothing and asks nothing.
-    pub fn admit(&mut self, now: Millis, key: LeaseKey, caller: Caller, effects: &mut Vec<Effect>) -> Admission {
+    /// Whether a request of `pool` for `key` is served. The fast path: with a lease that holds it changes nothing and asks
+    /// nothing. Ids and epochs are a pool's own, so a lease of another pool says nothing about this one.
+    pub fn admit(
+        &mut self,
+        now: Millis,
+        pool: &PoolName,
+        key: LeaseKey,
+        caller: Caller,
+        effects: &mut Vec<Effect>,
+    ) -> Admission {
         match &self.record {
+            Some(Record { life: Life::Ready, orders: Some(orders), .. }) if orders.owner.pool != *pool => {
+                Admission::Refuse(Refusal::NotYours)
+            }
             Some(Record { life: Life::Ready, orders: Some(orders), binding, .. }) => {
                 self.fence.admit(now, key, caller, orders, binding.as_ref(), effects)
             }

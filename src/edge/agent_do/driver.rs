@@ -18,9 +18,10 @@ use super::super::abort::{abort, rebuild};
 use super::super::alarm::Alarm;
 use super::super::container::MonitorEnd;
 use super::super::js;
+use super::super::rpc::WARM_POOL;
 use super::process::Process;
 use super::storage::{Storage, StorageError};
-use crate::config::resolved::Millis;
+use crate::config::resolved::{Millis, PoolName};
 use crate::core::agent::{
     Admission, Agent, Caller, Destruction, Effect, Input, LeaseAnswer, LeaseKey, ProbeResult, Reply, Save, SetupResult,
 };
@@ -108,12 +109,16 @@ impl Driver {
     }
 
     /// Asks the fence about a request. The answer to one that must wait comes from the receiver.
-    pub fn admit(self: &Rc<Self>, key: LeaseKey) -> Result<(Admission, Option<oneshot::Receiver<Reply>>), JsValue> {
+    pub fn admit(
+        self: &Rc<Self>,
+        pool: &PoolName,
+        key: LeaseKey,
+    ) -> Result<(Admission, Option<oneshot::Receiver<Reply>>), JsValue> {
         let caller = self.next_caller();
         let mut effects = Vec::new();
         let admission = {
             let mut agent = self.agent.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?;
-            agent.admit(js::now(), key, caller, &mut effects)
+            agent.admit(js::now(), pool, key, caller, &mut effects)
         };
         let reply = match admission {
             Admission::Wait => Some(self.wait_as(caller)?),
@@ -413,13 +418,11 @@ async fn ask_lease(env: &Env, owner: &ShardId, container: ContainerId, key: &Lea
 
 /// A new stub each time: after an error one is spent.
 fn owner_stub(env: &Env, owner: &ShardId) -> worker::Result<JsValue> {
-    Ok(env.durable_object(POOL_BINDING)?.get_by_name(&owner.to_string())?.into_rpc())
+    Ok(env.durable_object(WARM_POOL)?.get_by_name(&owner.to_string())?.into_rpc())
 }
 
 /// The key of the agent's record.
 const RECORD: &str = "agent";
-/// The binding of the shards.
-const POOL_BINDING: &str = "WARM_POOL";
 /// How long a call to the owner may take.
 const OWNER_DEADLINE: Millis = Millis::from_secs(10);
 /// How long one attempt to destroy may take; the machine thinks one lost after 20 s.

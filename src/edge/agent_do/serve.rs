@@ -1,6 +1,6 @@
 //! The way of a request: the fence, the container, and back, without a copy of anything that can be passed through.
 //!
-//! With a lease that holds it costs two header reads and a comparison before the container gets it. The response is the
+//! With a lease that holds it costs three header reads and a comparison before the container gets it. The response is the
 //! container's own object, except: a WebSocket is relayed, a body of unknown or great length goes through a pipe (both so that
 //! a container is not put to sleep under them), and a header that only the agent may set is removed.
 
@@ -17,12 +17,13 @@ use worker::Delay;
 use super::super::js;
 use super::driver::Driver;
 use super::relay;
+use crate::config::resolved::PoolName;
 use crate::core::agent::{Admission, Input, LeaseKey, Refusal, Reply};
-use crate::wire::headers::{EPOCH, FENCE, FenceRefusal, SESSION, decode_epoch, decode_session};
+use crate::wire::headers::{EPOCH, FENCE, FenceRefusal, POOL, SESSION, decode_epoch, decode_session};
 
 /// Passes a request on, or says why not.
 pub async fn fetch(driver: Rc<Driver>, request: Request) -> Result<Response, JsValue> {
-    let Some(key) = key_of(&request)? else {
+    let Some((pool, key)) = key_of(&request)? else {
         return refuse(Refusal::NotYours);
     };
     if driver.is_ending() {
@@ -32,7 +33,7 @@ pub async fn fetch(driver: Rc<Driver>, request: Request) -> Result<Response, JsV
         tell_owner(&driver).await;
         return refuse(Refusal::Gone);
     }
-    match driver.admit(key)? {
+    match driver.admit(&pool, key)? {
         (Admission::Refuse(refusal), _) => return refuse(refusal),
         (Admission::Serve, _) => {}
         (Admission::Wait, reply) => {
@@ -56,12 +57,15 @@ pub async fn fetch(driver: Rc<Driver>, request: Request) -> Result<Response, JsV
     }
 }
 
-/// The id and epoch that the gateway or the client put on.
-fn key_of(request: &Request) -> Result<Option<LeaseKey>, JsValue> {
+/// The pool, id and epoch that the gateway or the client put on.
+fn key_of(request: &Request) -> Result<Option<(PoolName, LeaseKey)>, JsValue> {
     let headers = request.headers();
-    let (Some(session), Some(epoch)) = (headers.get(SESSION)?, headers.get(EPOCH)?) else { return Ok(None) };
-    Ok(match (decode_session(&session), decode_epoch(&epoch)) {
-        (Some(session), Some(epoch)) => Some(LeaseKey { session, epoch }),
+    let (Some(pool), Some(session), Some(epoch)) = (headers.get(POOL)?, headers.get(SESSION)?, headers.get(EPOCH)?)
+    else {
+        return Ok(None);
+    };
+    Ok(match (PoolName::try_from(pool), decode_session(&session), decode_epoch(&epoch)) {
+        (Ok(pool), Some(session), Some(epoch)) => Some((pool, LeaseKey { session, epoch })),
         _ => None,
     })
 }

@@ -4,7 +4,7 @@ use worker::{Env, Request, Response, Stub};
 
 use super::error::Error;
 use super::forward::{Parcel, Sent};
-use crate::config::resolved::BindingName;
+use crate::config::resolved::{BindingName, PoolName};
 use crate::core::gateway::Destination;
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome, Reason};
@@ -13,13 +13,20 @@ use crate::core::outcome::{Assignment, Outcome, Reason};
 pub struct Container {
     env: Env,
     binding: BindingName,
+    pool: PoolName,
     session: SessionId,
     assignment: Assignment,
 }
 
 impl Container {
-    pub(super) fn new(env: Env, binding: BindingName, session: SessionId, assignment: &Assignment) -> Self {
-        Self { env, binding, session, assignment: assignment.clone() }
+    pub(super) fn new(
+        env: Env,
+        binding: BindingName,
+        pool: PoolName,
+        session: SessionId,
+        assignment: &Assignment,
+    ) -> Self {
+        Self { env, binding, pool, session, assignment: assignment.clone() }
     }
 
     /// The container: its Durable Object has this name.
@@ -64,7 +71,7 @@ impl Container {
         let (parcel, _) = Parcel::pack(request, url).await.map_err(Error::Http)?;
         let to = Destination::from(&self.assignment);
         let container = to.container;
-        match parcel.send(&self.env, &self.binding, &to, &self.session).await {
+        match parcel.send(&self.env, &self.binding, &to, &self.pool, &self.session).await {
             Sent::Answered(answer) => Ok(answer.into_response(to.outcome, to.reason).map_err(Error::Http)?.into()),
             Sent::Fenced(refusal) => Err(Error::Fenced { container, refusal }),
             Sent::Failed(source) => Err(Error::ContainerUnreachable { container, source }),
@@ -73,7 +80,7 @@ impl Container {
     }
 
     /// A stub of its object, for calls of its own methods. A class of this project answers no plain request sent by it,
-    /// for that carries neither id nor epoch; use [`Self::fetch`]. Make a new one after an error.
+    /// for that carries neither pool nor id nor epoch; use [`Self::fetch`]. Make a new one after an error.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@
 const RESERVED = ["x-warm-pool", "cf-container-", "x-sandbox-"];
 
 /** A copy of a request for `url`, without what callers may not say. `kept` replaces its body. */
-export function copyRequest(request, url, kept, session, epoch) {
+export function copyRequest(request, url, kept, pool, session, epoch) {
   // A request serves as its own description, but for redirects, which go to the caller.
   const copy =
     kept === undefined && request.redirect === "manual"
@@ -20,6 +20,7 @@ export function copyRequest(request, url, kept, session, epoch) {
   const { headers } = copy;
   strip(headers);
   if (epoch !== undefined) {
+    headers.set("x-warm-pool-name", pool);
     headers.set("x-warm-pool-session", session);
     headers.set("x-warm-pool-epoch", epoch);
   }

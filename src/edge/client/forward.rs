@@ -10,7 +10,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Request, Response};
 use worker::Env;
 
-use crate::config::resolved::BindingName;
+use crate::config::resolved::{BindingName, PoolName};
 use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::gateway::dispatch::Body;
 use crate::core::gateway::{Destination, Replay};
@@ -26,6 +26,7 @@ extern "C" {
         request: &Request,
         url: &str,
         kept: Option<&ArrayBuffer>,
+        pool: &str,
         session: &str,
         epoch: Option<String>,
     ) -> Result<Request, JsValue>;
@@ -70,14 +71,21 @@ impl Parcel {
         Ok((Self { url, request, kept }, replay))
     }
 
-    /// Sends it, for `session`, to a container of the class behind `binding`.
-    pub async fn send(&self, env: &Env, binding: &BindingName, to: &Destination, session: &SessionId) -> Sent {
+    /// Sends it, for `session` of `pool`, to a container of the class behind `binding`.
+    pub async fn send(
+        &self,
+        env: &Env,
+        binding: &BindingName,
+        to: &Destination,
+        pool: &PoolName,
+        session: &SessionId,
+    ) -> Sent {
         let Self { url, request, kept } = self;
         let (session, epoch) = match to.fence {
             Some(epoch) => (headers::encode_session(session), Some(epoch.0.to_string())),
             None => (String::new(), None),
         };
-        let request = match copy_request(request, url, kept.as_ref(), &session, epoch) {
+        let request = match copy_request(request, url, kept.as_ref(), pool.as_str(), &session, epoch) {
             Ok(request) => request,
             Err(error) => return Sent::Unsendable(threw(error)),
         };
@@ -127,7 +135,8 @@ fn refusal(word: &str) -> FenceRefusal {
     match headers::FenceRefusal::parse(word) {
         Some(headers::FenceRefusal::NotYours) => FenceRefusal::NotYours,
         Some(headers::FenceRefusal::Gone) => FenceRefusal::Gone,
-        // A word of a newer agent: that it refuses is certain, and the shard should look at it.
+        // A word of a newer agent. It is certain that nothing reached the container, for an agent puts this header only on
+        // refusals of its own and takes it off every response of its container, so no container can say it.
         Some(headers::FenceRefusal::Unconfirmed) | None => FenceRefusal::Unconfirmed,
     }
 }
@@ -156,7 +165,8 @@ mod tests {
         let script = include_str!("forward.mjs");
         let prefixes = headers::RESERVED_PREFIXES.map(|prefix| format!("{prefix:?}")).join(", ");
         assert!(script.contains(&format!("const RESERVED = [{prefixes}];")), "{prefixes}");
-        for name in [headers::SESSION, headers::EPOCH, headers::FENCE, headers::OUTCOME, headers::REASON] {
+        for name in [headers::POOL, headers::SESSION, headers::EPOCH, headers::FENCE, headers::OUTCOME, headers::REASON]
+        {
             assert!(script.contains(&format!("{name:?}")), "{name}");
         }
     }

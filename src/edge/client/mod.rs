@@ -9,7 +9,7 @@
 //! }
 //! ```
 //!
-//! What holds: every request to a container of this project carries id and epoch, put on here and never taken from a
+//! What holds: every request to a container of this project carries pool, id and epoch, put on here and never taken from a
 //! caller, so that the container can refuse whom it does not serve.
 //!
 //! The configuration is the one the Worker carries until the coordinator has another in force, of which an isolate

@@ -223,7 +223,8 @@ impl Pool {
                     }
                 }
                 Next::Send(to) => {
-                    match parcel.send(&self.env, to.binding.as_ref().unwrap_or(&self.container), &to, id).await {
+                    let binding = to.binding.as_ref().unwrap_or(&self.container);
+                    match parcel.send(&self.env, binding, &to, &self.name, id).await {
                         Sent::Answered(answer) => {
                             self.served(id, &to, known, open);
                             return answer.into_response(to.outcome, to.reason).map_err(Error::Http);
@@ -387,7 +388,7 @@ impl Pool {
 
     fn container(&self, id: SessionId, assignment: &Assignment) -> Container {
         let binding = assignment.binding.as_ref().unwrap_or(&self.container).clone();
-        Container::new(self.env.clone(), binding, id, assignment)
+        Container::new(self.env.clone(), binding, self.name.clone(), id, assignment)
     }
 
     fn owner(&self, id: &SessionId) -> ShardIndex {

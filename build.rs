@@ -40,16 +40,26 @@ fn main() {
 
 /// Reads, checks and writes. The errors are for people, each with the name of the file.
 fn embed() -> Result<(), Vec<String>> {
+    let named = env::var_os(FILE_VARIABLE);
+    // As a dependency of another Worker this crate's own pools are nobody's: that Worker names a file, or sets a variable.
+    if named.is_none() && env::var_os("CARGO_FEATURE_WORKER_ENTRY").is_none() {
+        return write(&Config::default(), "");
+    }
     // Cargo runs this in the crate's folder.
-    let file = source_file(Path::new(""), env::var_os(FILE_VARIABLE)).map_err(|error| vec![error])?;
+    let file = source_file(Path::new(""), named).map_err(|error| vec![error])?;
     println!("cargo::rerun-if-changed={}", file.display());
-    let document = check(&file)?.to_document();
+    write(&check(&file)?, &file.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Writes what `src/embedded.rs` includes.
+fn write(config: &Config, file_name: &str) -> Result<(), Vec<String>> {
+    let document = config.to_document();
     let out_dir = env::var_os("OUT_DIR").ok_or_else(|| vec!["cargo did not set OUT_DIR".to_owned()])?;
     let target = Path::new(&out_dir).join("pools.json");
     fs::write(&target, document.to_string())
         .map_err(|error| vec![format!("{}: cannot be written: {error}", target.display())])?;
     let built_at = built_at_ms(env::var(DATE_VARIABLE).ok().as_deref()).map_err(|error| vec![error])?;
-    println!("cargo::rustc-env=POOLS_CONFIG_NAME={}", file.file_name().unwrap_or_default().display());
+    println!("cargo::rustc-env=POOLS_CONFIG_NAME={file_name}");
     println!("cargo::rustc-env=POOLS_BUILT_AT_MS={built_at}");
     Ok(())
 }

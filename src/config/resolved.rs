@@ -206,6 +206,15 @@ pub struct Pool {
     pub start: Start,
 }
 
+impl Pool {
+    /// This pool over the shard count in force, which only stays as it is; none when its `max_instances` would not give
+    /// each of so many shards one container.
+    pub fn with_shards(&self, shards: ShardCount) -> Option<Self> {
+        let fits = self.max_instances.is_none_or(|max| max >= shards.get());
+        fits.then(|| Self { shards, ..self.clone() })
+    }
+}
+
 /// How a container of the pool is started, and when it counts as ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {

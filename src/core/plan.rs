@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{ShardId, ShardIndex};
+use super::id::ShardIndex;
 use super::share;
 use crate::config::resolved::Pool;
 
@@ -48,16 +48,26 @@ impl Plan {
     }
 
     /// The plan after a deploy that bundles `bundled`, made at `stamp`, while the coordinator has not spoken: the shard
-    /// count in force stays, because only the coordinator may move ids. None when `self` stays in force.
+    /// count in force stays, and a pool that does not go with it is not taken. None when `self` stays in force.
     pub fn deployed(&self, bundled: Option<&Pool>, stamp: u64, index: ShardIndex) -> Option<Self> {
         if self.pinned || stamp <= self.version.stamp {
             return None;
         }
         let version = PlanVersion { version: self.version.version, stamp };
         Some(match bundled {
-            Some(pool) => Self::fixed(version, Pool { shards: self.pool.shards, ..pool.clone() }, index),
+            Some(pool) => Self::fixed(version, pool.with_shards(self.pool.shards)?, index),
             None => self.clone().retired(version),
         })
+    }
+
+    /// Whether a shard that works by `other` takes this one. Of two plans by code alone (version 0, which the coordinator
+    /// never gives) from one deploy, the one that came last wins; and such a plan revives a pool that was taken out of
+    /// the file.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        let by_code = self.version.version == 0;
+        let same_deploy = self.version == other.version && self.pool != other.pool;
+        let revives = !other.active && self.version.stamp >= other.version.stamp;
+        self.version > other.version || (by_code && (same_deploy || revives))
     }
 
     /// The plan of a shard whose pool is gone from the configuration.
@@ -66,11 +76,6 @@ impl Plan {
         self.active = false;
         self.share.warm_target = 0;
         self
-    }
-
-    /// Whether the shard is one of those in force.
-    pub fn includes(&self, shard: &ShardId) -> bool {
-        shard.index.0 < self.pool.shards.get()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The configuration that this deploy brings: the `POOLS_CONFIG` variable, else the file it was built with.
 //!
-//! A `POOLS_CONFIG` with mistakes is refused whole: the bundled file serves, and the mistakes are kept for whoever
-//! asks (`GET /_warm/healthz`, the log).
+//! A `POOLS_CONFIG` with mistakes is refused whole, and with it this deploy's configuration: what was in force before
+//! stays. Only where nothing was, the bundled file serves. The mistakes are kept for whoever asks (`GET /_warm/healthz`,
+//! the log).
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ pub struct Bundled {
     /// Where it came from: [`ConfigSource::Var`] or [`ConfigSource::Bundled`].
     pub source: ConfigSource,
     /// When it was made, in ms since 1970: when the version was uploaded, where the runtime says so, else when the
-    /// file was built in.
+    /// file was built in. 0, older than anything, when the variable was refused.
     pub stamp: u64,
     /// What is wrong with the variable, if it was refused.
     pub errors: Option<ConfigErrors>,
@@ -55,13 +56,14 @@ fn read(env: &Env) -> Bundled {
     let errors = match variable.map(|text| parse_json(&text)) {
         Some(Ok(config)) => return Bundled { config, source: ConfigSource::Var, stamp, errors: None },
         Some(Err(errors)) => {
-            tracing::error!(%errors, "{VARIABLE} is refused; the bundled configuration serves");
+            tracing::error!(%errors, "{VARIABLE} is refused; what was in force before stays");
             Some(errors)
         }
         None => None,
     };
     // The build checked it.
     let config = embedded::config().unwrap_or_default();
+    let stamp = if errors.is_some() { 0 } else { stamp };
     Bundled { config, source: ConfigSource::Bundled, stamp, errors }
 }
 

@@ -18,10 +18,16 @@ const DESTROY_DEADLINE: Millis = Millis::from_secs(30);
 /// Makes the call, and returns the input that tells the shard how it went.
 pub async fn perform(env: &Env, owner: &ShardId, container: ContainerId, binding: &BindingName, call: Call) -> Input {
     match call {
-        Call::Start(spec) => {
-            let result = start(env, owner, container, binding, *spec).await;
-            Input::StartDone { container, result }
-        }
+        Call::Start(spec) => match stub(env, container, binding) {
+            Ok(stub) => {
+                let result = start(stub, owner, container, *spec).await;
+                Input::StartDone { container, result }
+            }
+            Err(error) => {
+                let message = format!("the Worker has no Durable Object binding {binding}: {error}");
+                Input::StartUnsent { container, failure: StartFailure::new(FailureClass::Permanent, message) }
+            }
+        },
         Call::Stop => Input::StopDone(container, tell(env, container, binding, "stop", CALL_DEADLINE).await),
         Call::Destroy => {
             Input::DestroyDone(container, tell(env, container, binding, "destroy", DESTROY_DEADLINE).await)
@@ -45,13 +51,7 @@ pub fn hex_id(env: &Env, container: ContainerId, binding: &BindingName) -> worke
     Ok(namespace.id_from_name(&container.to_string())?.to_string())
 }
 
-async fn start(
-    env: &Env,
-    owner: &ShardId,
-    container: ContainerId,
-    binding: &BindingName,
-    spec: Spec,
-) -> Result<ContainerKind, StartFailure> {
+async fn start(stub: Stub, owner: &ShardId, container: ContainerId, spec: Spec) -> Result<ContainerKind, StartFailure> {
     let deadline = spec.start_timeout();
     let request = StartRequest {
         container,
@@ -60,13 +60,6 @@ async fn start(
         sleep_after: spec.sleep_after,
         lease_ttl: spec.lease_ttl,
         drain_timeout: spec.drain_timeout,
-    };
-    let stub = match stub(env, container, binding) {
-        Ok(stub) => stub,
-        Err(error) => {
-            let message = format!("the Worker has no Durable Object binding {binding}: {error}");
-            return Err(StartFailure::new(FailureClass::Permanent, message));
-        }
     };
     let unknown = |error: JsValue| StartFailure::new(FailureClass::Unknown, js::error_text(&error));
     let request = js::to_js(&request).map_err(unknown)?;
@@ -78,7 +71,9 @@ async fn start(
             StartReply::Failed(failure) => Err(failure),
         },
         Err(CallError::Threw(text)) => Err(StartFailure::of_message(text)),
-        Err(late @ CallError::Late { .. }) => Err(StartFailure::new(FailureClass::Unknown, late.to_string())),
+        Err(other @ (CallError::Late { .. } | CallError::Refused(_))) => {
+            Err(StartFailure::new(FailureClass::Unknown, other.to_string()))
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -24,6 +25,7 @@ use super::alarm::Alarm;
 use super::bundled::bundled;
 use super::js::{self, CallError};
 use super::log;
+use super::rpc::WARM_POOL;
 use crate::config::Config;
 use crate::config::resolved::{Millis, Pool, PoolName};
 use crate::core::coordinator::{Coordinator, Deployed, Effects, Input};
@@ -69,8 +71,11 @@ impl DurableObject for PoolCoordinator {
                 machine: RefCell::new(Coordinator::load(registry, acknowledged)),
                 database,
             })
-            .map_err(|error| error.to_string());
+            .map_err(|error| log::error_chain(&error));
         let alarm = Alarm::of(&state);
+        if let Some(at) = loaded.as_ref().ok().and_then(|loaded| loaded.machine.try_borrow().ok()?.next_timeout()) {
+            alarm.set(Some(at));
+        }
         Self { inner: Rc::new(Inner { state, env, loaded, alarm, broken: Cell::new(false) }) }
     }
 
@@ -160,10 +165,10 @@ impl PoolCoordinator {
             .collect();
         let inner = Rc::clone(&self.inner);
         Ok(future_to_promise(async move {
-            let mut stats = Vec::with_capacity(pools.len());
-            for (name, pool) in pools {
-                stats.push(inner.pool_stats(name, &pool).await.map_err(|error| js::js_error(&error))?);
-            }
+            // All at once: one that is slow must not hold the others up.
+            let stats = join_all(pools.iter().map(|(name, pool)| inner.pool_stats(name, pool))).await;
+            let stats: Vec<Value> =
+                stats.into_iter().collect::<Result<_, _>>().map_err(|error| js::js_error(&error))?;
             js::to_js(&json!({ "pools": stats }))
         })
         .into())
@@ -232,9 +237,10 @@ impl Inner {
             if !fx.writes.is_empty()
                 && let Err(error) = save_coordinator(&loaded.database, &fx.writes)
             {
+                let error = log::error_chain(&error);
                 self.broken.set(true);
-                abort(&self.state, &error.to_string());
-                return Err(error.to_string());
+                abort(&self.state, &error);
+                return Err(error);
             }
             self.alarm.set(machine.next_timeout());
         }
@@ -273,15 +279,15 @@ impl Inner {
         deadline: Millis,
     ) -> Result<JsValue, CallError> {
         let threw = |error: worker::Error| CallError::Threw(error.to_string());
-        let pools = self.env.durable_object("WARM_POOL").map_err(threw)?;
+        let pools = self.env.durable_object(WARM_POOL).map_err(threw)?;
         let stub = pools.get_by_name(&shard.to_string()).map_err(threw)?;
         js::invoke(&stub.into_rpc(), method, args, deadline).await
     }
 
     /// A pool's name, configuration and numbers, in the shape of `cf-container-warm-pool` with ours beside.
-    async fn pool_stats(&self, name: PoolName, pool: &Pool) -> Result<Value, String> {
+    async fn pool_stats(&self, name: &PoolName, pool: &Pool) -> Result<Value, String> {
         let asked: FuturesUnordered<_> =
-            (0..pool.shards.get()).map(ShardIndex).map(|index| self.shard_stats(&name, index)).collect();
+            (0..pool.shards.get()).map(ShardIndex).map(|index| self.shard_stats(name, index)).collect();
         let mut answered = Vec::new();
         let mut missing = Vec::new();
         for (index, stats) in asked.collect::<Vec<_>>().await {

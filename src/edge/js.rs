@@ -11,6 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 use worker::{Date, Delay};
 
 use crate::config::resolved::Millis;
+use crate::core::outcome::Refusal;
 
 /// How many causes of an error are read.
 const MAX_CAUSES: usize = 8;
@@ -63,12 +64,46 @@ pub fn get(object: &JsValue, key: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// Why a call failed. Neither proves that it did not arrive.
+/// The name of the errors that refusals travel as.
+pub const REFUSAL_NAME: &str = "WarmPoolRefusal";
+
+/// A refusal as a JavaScript `Error` that carries its fields.
+pub fn refusal_error(refusal: &Refusal) -> JsValue {
+    let error = js_sys::Error::new(&refusal.message);
+    error.set_name(REFUSAL_NAME);
+    // What cannot be set is missing from the error, not from its message.
+    if let Ok(fields) = to_js(refusal) {
+        js_sys::Object::assign(&error, fields.unchecked_ref::<js_sys::Object>());
+    }
+    error.into()
+}
+
+/// What was thrown: a refusal, or anything else.
+fn thrown(error: &JsValue) -> CallError {
+    let refusal = get(error, "name") == REFUSAL_NAME;
+    // An error is no plain object to deserialise: its fields are copied into one.
+    let fields = js_sys::Object::new();
+    for key in ["code", "message", "retryAfterMillis", "shards"] {
+        let value = get(error, key);
+        if refusal && !value.is_undefined() {
+            Reflect::set(&fields, &JsValue::from_str(key), &value).ok();
+        }
+    }
+    match from_js(fields.into()) {
+        Ok(refusal) => CallError::Refused(refusal),
+        Err(_) => CallError::Threw(error_text(error)),
+    }
+}
+
+/// Why a call failed. None of them proves that it did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// It threw.
     #[error("{0}")]
     Threw(String),
+    /// A shard refused.
+    #[error("{}", _0.message)]
+    Refused(Refusal),
     /// It did not answer in time.
     #[error("no answer to {method} within {} ms", deadline.0)]
     Late {
@@ -85,7 +120,7 @@ pub enum CallError {
 ///
 /// When it throws or is late; the stub must not be used again.
 pub async fn invoke(stub: &JsValue, method: &str, args: &[JsValue], deadline: Millis) -> Result<JsValue, CallError> {
-    let threw = |error: JsValue| CallError::Threw(error_text(&error));
+    let threw = |error: JsValue| thrown(&error);
     let function: Function =
         get(stub, method).dyn_into().map_err(|_| CallError::Threw(format!("the object has no method {method}")))?;
     let args: Array = args.iter().collect();

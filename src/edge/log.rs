@@ -41,6 +41,17 @@ pub fn shard_event(shard: &ShardId, event: &Event) {
     }
 }
 
+/// An error with its causes, outermost first.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 struct Console;
 
 impl Subscriber for Console {

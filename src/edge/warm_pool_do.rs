@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures::channel::oneshot;
+use futures::stream::{FuturesUnordered, StreamExt};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
@@ -26,11 +27,12 @@ use super::alarm::Alarm;
 use super::bundled::bundled;
 use super::entropy::RuntimeEntropy;
 use super::js::{self, CallError};
+use super::rpc::{POOL_COORDINATOR, WARM_POOL};
 use super::{container_rpc, log};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal};
-use crate::core::plan::{Plan, PlanVersion};
+use crate::core::plan::{Plan, PlanVersion, Share};
 use crate::core::shard::{Action, DrainCause, Effects, Event, Input, Shard, WaiterId};
 use crate::store::{Database, load_shard, save_shard};
 use crate::wire::COORDINATOR_NAME;
@@ -42,6 +44,10 @@ use crate::wire::shard::{AcquireReply, AcquireRequest};
 const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
 /// How long a report, or a call to a sibling, may take.
 const PEER_DEADLINE: Millis = Millis::from_secs(5);
+/// In force under any shard count.
+const FIRST_SHARD: ShardIndex = ShardIndex(0);
+/// How long until a shard that cannot be loaded looks again.
+const RETRY_AFTER: Millis = Millis::from_secs(60);
 /// The length of a Durable Object id as text.
 const HEX_ID_LEN: usize = 64;
 
@@ -99,7 +105,11 @@ impl DurableObject for WarmPool {
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.inner.alarm.rang();
-        self.inner.drive(Input::Woken).map_err(worker::Error::from)?;
+        if let Err(error) = self.inner.drive(Input::Woken) {
+            // Failing would be retried a few times and then never again.
+            tracing::error!(error, "a shard could not take a step; it tries again");
+            self.inner.alarm.set(Some(js::now() + RETRY_AFTER));
+        }
         Response::empty()
     }
 }
@@ -109,13 +119,16 @@ fn load(state: &State, env: &Env) -> Result<Loaded, String> {
         Some(name) => name.parse().map_err(|error| format!("{error}, not {name:?}"))?,
         None => return Err("a WarmPool object must be addressed by name, as `{pool}/{shard}`".to_owned()),
     };
-    let (database, rows) = load_shard(state).map_err(|error| error_chain(&error))?;
+    let (database, rows) = load_shard(state).map_err(|error| log::error_chain(&error))?;
     let mut machine = Shard::load(id.clone(), rows, js::now());
     if let Some(plan) = plan_of_this_deploy(&machine, env) {
         let mut entropy = RuntimeEntropy;
         let mut fx = Effects::new(&mut entropy);
         machine.adopt(plan, &mut fx);
-        save_shard(&database, &fx.writes).map_err(|error| error_chain(&error))?;
+        save_shard(&database, &fx.writes).map_err(|error| log::error_chain(&error))?;
+        for event in &fx.events {
+            log::shard_event(&id, event);
+        }
     }
     Ok(Loaded { id, machine: RefCell::new(machine), database })
 }
@@ -130,16 +143,6 @@ fn plan_of_this_deploy(machine: &Shard, env: &Env) -> Option<Plan> {
         return None;
     }
     plan.deployed(pool, bundled.stamp, machine.id().index)
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[wasm_bindgen]
@@ -174,26 +177,27 @@ impl WarmPool {
         let reply = async move {
             match inner.acquire(id, None, None).await? {
                 Ok(assignment) => js::to_js(&assignment),
-                Err(refusal) => Err(refusal_error(&refusal)),
+                Err(refusal) => Err(js::refusal_error(&refusal)),
             }
         };
         Ok(future_to_promise(reply).into())
     }
 
-    /// The container of an id, or null. Gives it none.
+    /// The container of an id, or null. Gives it none. Throws a refusal when another shard owns the id.
     #[wasm_bindgen(js_name = lookupContainer)]
     pub fn lookup_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
         let id = session_id(&id)?;
-        match self.inner.with(|shard| shard.lookup(&id))? {
+        match self.inner.find(&id)? {
             Some(assignment) => js::to_js(&assignment),
             None => Ok(JsValue::NULL),
         }
     }
 
-    /// The id is done with its container, which is drained. Returns whether it had one.
+    /// The id is done with its container, which is drained. Returns whether it had one. Throws a refusal when another shard
+    /// owns the id.
     pub fn release(&self, id: JsValue) -> Result<bool, JsValue> {
         let id = session_id(&id)?;
-        let had_one = self.inner.with(|shard| shard.lookup(&id))?.is_some();
+        let had_one = self.inner.find(&id)?.is_some();
         self.inner.drive(Input::Release(id)).map_err(|error| js::js_error(&error))?;
         Ok(had_one)
     }
@@ -225,6 +229,12 @@ impl WarmPool {
     #[wasm_bindgen(js_name = getStats)]
     pub fn get_stats(&self) -> Result<JsValue, JsValue> {
         js::to_js(&self.inner.with(|shard| shard.stats(js::now()))?)
+    }
+
+    /// The [`Plan`] that the shard works by, or null.
+    #[wasm_bindgen(js_name = getPlan)]
+    pub fn get_plan(&self) -> Result<JsValue, JsValue> {
+        js::to_js(&self.inner.with(|shard| shard.plan().cloned())?)
     }
 
     /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by.
@@ -259,6 +269,15 @@ impl Inner {
         Ok(body(&mut machine))
     }
 
+    /// The container of an id, or a refusal when it is not this shard that would know.
+    fn find(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
+        let (found, refusal) = self.with(|shard| (shard.lookup(id), shard.not_here(id, None)))?;
+        match (found, refusal) {
+            (None, Some(refusal)) => Err(js::refusal_error(&refusal)),
+            (found, _) => Ok(found),
+        }
+    }
+
     fn sticky(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
         self.with(|shard| shard.sticky(id))
     }
@@ -272,7 +291,7 @@ impl Inner {
             let mut machine = loaded.machine.try_borrow_mut().map_err(|error| error.to_string())?;
             machine.step(js::now(), input, &mut fx);
             if let Err(error) = save_shard(&loaded.database, &fx.writes) {
-                let error = error_chain(&error);
+                let error = log::error_chain(&error);
                 self.broken.set(true);
                 abort(&self.state, &error);
                 return Err(error);
@@ -338,21 +357,40 @@ impl Inner {
     }
 
     /// A shard that was never told its plan asks the coordinator once, because the shard count in force may be another
-    /// than the bundled one; if it does not answer, what is bundled will do.
+    /// than the bundled one. If it does not answer, the pool's first shard is asked, which is in force under any count.
+    /// What is bundled will do when that one has no plan either, for then no id of the pool has a container.
     async fn ensure_plan(self: &Rc<Self>) -> Result<(), JsValue> {
-        if self.with(|shard| shard.plan().is_some())? {
+        let has_plan = || self.with(|shard| shard.plan().is_some());
+        if has_plan()? {
             return Ok(());
         }
-        if let Err(error) = self.report(FIRST_PLAN_DEADLINE).await {
-            tracing::warn!(%error, "the coordinator did not answer; the shard takes the bundled plan");
+        let Err(error) = self.report(FIRST_PLAN_DEADLINE).await else { return self.take_bundled_plan(None) };
+        tracing::warn!(%error, "the coordinator did not answer a shard that has no plan yet");
+        if has_plan()? {
+            return Ok(());
         }
+        let me = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
+        if me.index == FIRST_SHARD {
+            return self.take_bundled_plan(None);
+        }
+        let first = ShardId { index: FIRST_SHARD, ..me };
+        let answer = self.call_shard(&first, "getPlan", &[], FIRST_PLAN_DEADLINE).await;
+        let plan: Option<Plan> = js::from_js(answer.map_err(|error| js::js_error(&error.to_string()))?)?;
+        self.take_bundled_plan(plan)
+    }
+
+    /// Takes what is bundled, or the plan of a sibling, unless the shard has got one meanwhile.
+    fn take_bundled_plan(self: &Rc<Self>, sibling: Option<Plan>) -> Result<(), JsValue> {
         let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
         let bundled = bundled(&self.env);
+        let of_bundle = || {
+            let pool = bundled.config.pools.get(&id.pool)?;
+            Some(Plan::fixed(PlanVersion { version: 0, stamp: bundled.stamp }, pool.clone(), id.index))
+        };
+        let of_sibling = sibling.map(|plan| Plan { share: Share::even(&plan.pool, id.index), ..plan });
         if self.with(|shard| shard.plan().is_none())?
-            && let Some(pool) = bundled.config.pools.get(&id.pool)
+            && let Some(plan) = of_sibling.or_else(of_bundle)
         {
-            let version = PlanVersion { version: 0, stamp: bundled.stamp };
-            let plan = Plan::fixed(version, pool.clone(), id.index);
             self.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
         }
         Ok(())
@@ -360,7 +398,7 @@ impl Inner {
 
     async fn report(self: &Rc<Self>, deadline: Millis) -> Result<(), CallError> {
         let threw = |error: worker::Error| CallError::Threw(error.to_string());
-        let Ok(coordinators) = self.env.durable_object("POOL_COORDINATOR") else {
+        let Ok(coordinators) = self.env.durable_object(POOL_COORDINATOR) else {
             // Without a coordinator the shards work by static shares.
             return Ok(());
         };
@@ -405,40 +443,45 @@ impl Inner {
         Ok(hex_ids.get(name).copied())
     }
 
-    /// Asks the siblings, one after the other, whose container it is.
+    /// Asks all siblings at once whose container it is.
     async fn forward_stopped(&self, name: String) -> Result<bool, JsValue> {
         let (me, shards) = self.with(|shard| {
             let shards = shard.plan().map_or(0, |plan| plan.pool.shards.get());
             (shard.id().clone(), shards)
         })?;
-        let pools = self.env.durable_object("WARM_POOL").map_err(JsValue::from)?;
-        for index in (0..shards).map(ShardIndex).filter(|&index| index != me.index) {
-            let sibling = ShardId { pool: me.pool.clone(), index };
-            let stub = pools.get_by_name(&sibling.to_string()).map_err(JsValue::from)?;
-            let args = [JsValue::from_str(&name), JsValue::TRUE];
-            let answer = js::invoke(&stub.into_rpc(), "reportStopped", &args, PEER_DEADLINE).await;
-            match answer {
-                Ok(taken) if taken.is_truthy() => return Ok(true),
-                Ok(_) => {}
+        let siblings = (0..shards).map(ShardIndex).filter(|&index| index != me.index);
+        let asked: FuturesUnordered<_> =
+            siblings.map(|index| self.report_to(ShardId { pool: me.pool.clone(), index }, &name)).collect();
+        Ok(asked.any(|taken| async move { taken }).await)
+    }
+
+    async fn report_to(&self, sibling: ShardId, name: &str) -> bool {
+        let args = [JsValue::from_str(name), JsValue::TRUE];
+        match self.call_shard(&sibling, "reportStopped", &args, PEER_DEADLINE).await {
+            Ok(taken) => taken.is_truthy(),
+            Err(error) => {
                 // The sibling's health checks will find out.
-                Err(error) => tracing::warn!(shard = %sibling, %error, "a stopped container could not be reported"),
+                tracing::warn!(shard = %sibling, %error, "a stopped container could not be reported");
+                false
             }
         }
-        Ok(false)
+    }
+
+    async fn call_shard(
+        &self,
+        shard: &ShardId,
+        method: &str,
+        args: &[JsValue],
+        deadline: Millis,
+    ) -> Result<JsValue, CallError> {
+        let threw = |error: worker::Error| CallError::Threw(error.to_string());
+        let pools = self.env.durable_object(WARM_POOL).map_err(threw)?;
+        let stub = pools.get_by_name(&shard.to_string()).map_err(threw)?;
+        js::invoke(&stub.into_rpc(), method, args, deadline).await
     }
 }
 
 fn session_id(id: &JsValue) -> Result<SessionId, JsValue> {
     let text = id.as_string().ok_or_else(|| js_sys::TypeError::new("an id is a string"))?;
     SessionId::try_from(text).map_err(|error| js_sys::TypeError::new(&error.to_string()).into())
-}
-
-fn refusal_error(refusal: &Refusal) -> JsValue {
-    let error = js_sys::Error::new(&refusal.message);
-    error.set_name("WarmPoolRefusal");
-    // What cannot be set is missing from the error, not from its message.
-    if let Ok(fields) = js::to_js(refusal) {
-        js_sys::Object::assign(&error, fields.unchecked_ref::<js_sys::Object>());
-    }
-    error.into()
 }

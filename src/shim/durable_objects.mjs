@@ -7,7 +7,7 @@
 // What they add: a wasm trap (a bug, or memory that ran out) leaves the instance unusable and every call that waits in it
 // unanswered for ever. So a trap throws the object away with `ctx.abort()`; the calls of other objects in the same
 // isolate that were waiting notice within a second and throw theirs away too. The next call finds an object that was
-// loaded anew from its rows.
+// loaded anew from its rows. A call that passes its deadline fails, and only that: its object may be well.
 
 import { DurableObject } from "cloudflare:workers";
 
@@ -61,7 +61,7 @@ async function watch(ctx, deadline, promise) {
     }
     if (traps !== before) throw discard(ctx, "another object's wasm trap ended this instance");
   }
-  throw discard(ctx, `no answer within ${deadline} ms`);
+  throw new Error(`No answer within ${deadline} ms; try again.`);
 }
 
 /** An error of Rust's own is passed on; a trap ends the object. */
@@ -126,6 +126,10 @@ export function durableObjects(rust) {
 
     getStats() {
       return call(this.ctx, BRIEF, () => this.#rust.getStats());
+    }
+
+    getPlan() {
+      return call(this.ctx, BRIEF, () => this.#rust.getPlan());
     }
 
     configure(plan) {

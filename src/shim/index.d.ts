@@ -68,7 +68,7 @@ export interface ShardStats {
 export declare class WarmPool extends DurableObject {
   /** The id's container; it gets one when it has none. Throws a {@link WarmPoolRefusal}. */
   getContainer(id: string): Promise<Assignment>;
-  /** The id's container, if it has one. */
+  /** The id's container, if it has one. Throws a {@link WarmPoolRefusal} when another shard owns the id. */
   lookupContainer(id: string): Promise<Assignment | null>;
   /** The id is done with its container. Resolves to whether it had one. */
   release(id: string): Promise<boolean>;

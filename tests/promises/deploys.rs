@@ -87,6 +87,62 @@ fn the_shard_count_in_force_stays() {
 }
 
 #[test]
+fn a_deploy_that_does_not_go_with_the_shard_count_in_force_leaves_its_pool_as_it_was() {
+    let limited = |stamp, shards: u32, max: u32| {
+        let config = parse_json(&format!(
+            r#"{{"pools": {{"p": {{"container": "C", "warm_target": 2, "shards": {shards}, "max_instances": {max}}}}}}}"#
+        ))
+        .unwrap();
+        Input::Deployed(Box::new(Deployed { stamp, source: ConfigSource::Bundled, config }))
+    };
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    step(&mut machine, limited(100, 4, 8));
+    let fx = step(&mut machine, limited(200, 2, 2));
+    let pool = machine.config().pools.into_values().next().unwrap();
+    assert_eq!((pool.shards.get(), pool.max_instances), (4, Some(8)));
+    for write in fx.writes {
+        if let Write::PutRegistry(registry) = write {
+            let text = serde_json::to_string(&registry).unwrap();
+            assert_eq!(serde_json::from_str::<Registry>(&text).unwrap(), *registry, "what is written can be read");
+        }
+    }
+}
+
+#[test]
+fn pushes_that_were_lost_with_the_object_are_taken_up() {
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let fx = step(&mut machine, deployed(100, 10, 2));
+    assert!(machine.next_timeout().is_some(), "an alarm is set while pushes are under way");
+    let registry = fx.writes.into_iter().find_map(|write| match write {
+        Write::PutRegistry(registry) => Some(*registry),
+        Write::PutAcknowledged(..) => None,
+    });
+    let mut machine = Coordinator::load(registry.unwrap(), BTreeMap::new());
+    let at = machine.next_timeout().expect("there is something to do");
+    let mut fx = Effects::default();
+    machine.step(at.max(NOW), Input::Woken, &mut fx);
+    assert_eq!(fx.pushes.len(), 2);
+}
+
+#[test]
+fn a_pool_configured_by_code_takes_other_options_and_survives_its_removal_from_the_file() {
+    let by_code = |keys: &str, stamp| {
+        let version = cf_warm_pools::core::plan::PlanVersion { version: 0, stamp };
+        cf_warm_pools::core::plan::Plan::fixed(
+            version,
+            crate::world::pool(keys),
+            cf_warm_pools::core::id::ShardIndex(0),
+        )
+    };
+    let (old, new) = (by_code(r#""warm_target": 3"#, 7), by_code(r#""warm_target": 9"#, 7));
+    assert!(new.supersedes(&old) && !old.supersedes(&old));
+    let world = World::new(r#""warm_target": 2"#);
+    let of_file = world.shard.plan().unwrap();
+    assert!(!by_code("", 7).supersedes(of_file), "the coordinator's word outranks code");
+    assert!(by_code("", 7).supersedes(&of_file.clone().retired(of_file.version)));
+}
+
+#[test]
 fn every_shard_is_told_until_it_acknowledges() {
     let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
     let fx = step(&mut machine, deployed(100, 10, 4));

@@ -112,3 +112,17 @@ fn a_class_without_a_fence_is_replaced_once_its_stop_arrived() {
     assert_eq!(world.counts(), (0, 1, 1, 0));
     assert_eq!(world.running(), 2);
 }
+
+#[test]
+fn a_class_that_was_not_checked_for_long_still_blocks_its_id_until_its_stop_arrived() {
+    let script = Script { kind: ContainerKind::Class, ..Script::default() };
+    let mut world = World::with(r#""warm_target": 1, "refresh_interval": "4m", "acquire_timeout": "2m""#, script);
+    let first = world.get("alice");
+    world.run_for(Millis::from_secs(200));
+    world.containers.get_mut(&first.container).unwrap().script.unreachable = true;
+    world.step(Input::Release(id("alice")));
+    let at = world.now;
+    let waiter = world.ask("alice");
+    world.answer(waiter).unwrap();
+    assert!(world.now - at >= Millis::from_secs(60));
+}

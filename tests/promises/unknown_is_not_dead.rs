@@ -62,3 +62,33 @@ fn an_answer_of_a_suspect_clears_it() {
     }
     assert!(world.lookup("alice").is_some());
 }
+
+#[test]
+fn errors_that_come_fast_after_a_long_idle_time_cost_no_mapping() {
+    // Nobody asked for minutes: that is no silence of the container's.
+    let script = Script { error_after: Millis(5), ..Script::default() };
+    for kind in [ContainerKind::Agent, ContainerKind::Class] {
+        let mut world = World::with(r#""warm_target": 0, "refresh_interval": "4m""#, Script { kind, ..script.clone() });
+        let first = world.get("alice");
+        world.run_for(Millis::from_secs(230));
+        cut_off(&mut world, first.container, true);
+        for _ in 0..200 {
+            world.ask_with("alice", Some(first.container));
+            world.run_for(Millis(200));
+        }
+        cut_off(&mut world, first.container, false);
+        world.run_for(Millis::from_secs(60));
+        assert_eq!(world.get("alice").container, first.container, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_lost_answer_stops_no_later_check() {
+    let mut world = World::warm(r#""warm_target": 0"#);
+    let first = world.get("alice");
+    world.run_for(Millis::from_secs(9));
+    world.lose_answers(Millis::from_secs(15));
+    world.kill(first.container);
+    world.run_for(Millis::from_secs(120));
+    assert!(world.lookup("alice").is_none(), "it was checked again");
+}

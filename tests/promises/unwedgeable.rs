@@ -2,7 +2,8 @@
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::failure::FailureClass;
-use cf_warm_pools::core::outcome::{Outcome, RefusalCode};
+use cf_warm_pools::core::outcome::{Outcome, Reason, RefusalCode};
+use cf_warm_pools::core::shard::{Rows, Shard};
 
 use crate::world::{Script, World, failure};
 
@@ -78,4 +79,78 @@ fn a_start_that_never_answers_ends_at_its_deadline() {
     world.script.unreachable = false;
     world.run_for(Millis::from_secs(120));
     assert_eq!(world.counts().1, 1, "another one took its place");
+}
+
+#[test]
+fn an_agent_that_is_stopping_for_ever_keeps_no_id() {
+    let script = Script { lingers: true, ..Script::default() };
+    let mut world = World::with(r#""warm_target": 1, "drain_timeout": "5m""#, script);
+    let first = world.get("alice");
+    world.run_for(Millis::from_secs(5));
+    world.containers.get_mut(&first.container).unwrap().stopping = true;
+    // The agent has turned the caller away, who asks the shard what is true.
+    let waiter = world.ask_with("alice", Some(first.container));
+    let second = world.answer(waiter).unwrap();
+    assert_ne!(second.container, first.container);
+    assert_eq!((second.outcome, second.reason), (Outcome::Warm, Some(Reason::ContainerStopped)));
+    world.run_for(Millis::from_secs(60));
+    assert!(world.containers[&first.container].running, "it has its time to stop");
+    world.run_for(Millis::from_secs(300));
+    assert!(!world.containers[&first.container].running);
+}
+
+#[test]
+fn a_caller_that_was_turned_away_waits_for_the_truth() {
+    let mut world = World::warm(r#""warm_target": 1"#);
+    let first = world.get("alice");
+    world.run_for(Millis::from_secs(5));
+    world.kill(first.container);
+    let waiter = world.ask_with("alice", Some(first.container));
+    let second = world.answer(waiter).unwrap();
+    assert_ne!(second.container, first.container);
+    assert_eq!(second.reason, Some(Reason::ContainerStopped));
+}
+
+#[test]
+fn a_missing_binding_fills_no_books() {
+    let script = Script { unbound: true, ..Script::default() };
+    let mut world = World::with(r#""warm_target": 2, "max_instances": 2"#, script);
+    world.run_for(Millis::from_secs(600));
+    assert_eq!(world.counts(), (0, 0, 0, 0));
+    let refused = world.ask("alice");
+    assert!(world.answer(refused).unwrap_err().message.contains("no binding"));
+    world.script.unbound = false;
+    world.run_for(Millis::from_secs(60));
+    assert_eq!(world.counts(), (0, 2, 0, 0));
+}
+
+#[test]
+fn a_shard_starts_what_its_plan_says_though_no_row_has_that_spec() {
+    // As after a deploy of code that has another name for the same spec.
+    let world = World::warm(r#""warm_target": 1"#);
+    let rows = Rows {
+        specs: world.rows.specs.iter().map(|(&id, spec)| (id, spec.clone())).take(0).collect(),
+        ..world.rows.clone()
+    };
+    let mut other = World::new(r#""warm_target": 1"#);
+    other.shard =
+        Shard::load(world.shard.id().clone(), Rows { containers: Default::default(), ..rows.clone() }, world.now);
+    other.rows = Rows { containers: Default::default(), ..rows };
+    other.now = world.now;
+    other.containers.clear();
+    other.forget_calls();
+    other.run_for(Millis::from_secs(10));
+    assert_eq!(other.counts(), (0, 1, 0, 0));
+}
+
+#[test]
+fn at_the_platforms_cap_few_starts_fail() {
+    let mut world = World::warm(r#""warm_target": 4, "max_concurrent_starts": 16"#);
+    world.script.boot = Millis(100);
+    world.script.fails = failure(FailureClass::Capacity);
+    world.configure(2, r#""warm_target": 40, "max_concurrent_starts": 16"#);
+    let before = world.containers.len();
+    world.run_for(Millis::from_secs(14));
+    let tried = world.containers.len() - before;
+    assert!(tried <= 16, "{tried} starts failed");
 }

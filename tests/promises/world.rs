@@ -26,6 +26,12 @@ pub struct Script {
     pub ignores_sigterm: bool,
     /// Calls to it get no answer, and do nothing.
     pub unreachable: bool,
+    /// How long such a call takes to fail.
+    pub error_after: Millis,
+    /// A stop only begins to stop it: it says so, serves nobody, and goes on until it is destroyed.
+    pub lingers: bool,
+    /// The Worker has no binding for its class.
+    pub unbound: bool,
 }
 
 impl Default for Script {
@@ -36,6 +42,9 @@ impl Default for Script {
             fails: None,
             ignores_sigterm: false,
             unreachable: false,
+            error_after: Millis::from_secs(10),
+            lingers: false,
+            unbound: false,
         }
     }
 }
@@ -44,7 +53,8 @@ impl Default for Script {
 pub struct Container {
     pub script: Script,
     pub running: bool,
-    starts: u32,
+    /// It has begun to stop.
+    pub stopping: bool,
 }
 
 /// A shard, its rows, and the containers it has asked for.
@@ -66,6 +76,8 @@ pub struct World {
     random: Random,
     served: BTreeMap<ContainerId, SessionId>,
     once_used: BTreeSet<ContainerId>,
+    last_count: u32,
+    lost_until: Millis,
 }
 
 struct Random(u64);
@@ -122,6 +134,8 @@ impl World {
             random: Random(1),
             served: BTreeMap::new(),
             once_used: BTreeSet::new(),
+            last_count: 0,
+            lost_until: Millis(0),
         };
         world.configure(1, keys);
         world
@@ -206,6 +220,16 @@ impl World {
         self.step(Input::Woken);
     }
 
+    /// Calls under way have no one to answer to.
+    pub fn forget_calls(&mut self) {
+        self.inbox.clear();
+    }
+
+    /// Answers of calls made from now on, for so long, never come: the futures that waited for them are gone.
+    pub fn lose_answers(&mut self, duration: Millis) {
+        self.lost_until = self.now + duration;
+    }
+
     /// The container's process ends by itself, unnoticed so far.
     pub fn kill(&mut self, container: ContainerId) {
         self.containers.get_mut(&container).unwrap().running = false;
@@ -258,27 +282,42 @@ impl World {
     }
 
     fn send(&mut self, delay: Millis, input: Input) {
+        if self.now < self.lost_until {
+            return;
+        }
         self.arrivals += 1;
         self.inbox.insert((self.now + delay, self.arrivals), input);
     }
 
     fn call(&mut self, container: ContainerId, call: Call) -> Option<(Millis, Input)> {
         let script = self.script.clone();
-        let it = self.containers.entry(container).or_insert(Container { script, running: false, starts: 0 });
+        let it = self.containers.entry(container).or_insert(Container { script, running: false, stopping: false });
         let lost = it.script.unreachable;
-        let late = Millis::from_secs(10);
+        let late = it.script.error_after;
         match call {
+            Call::Start(_) if it.script.unbound => {
+                let failure = StartFailure::new(FailureClass::Permanent, "no binding");
+                Some((Millis(1), Input::StartUnsent { container, failure }))
+            }
+            Call::Stop | Call::Destroy | Call::Check if it.script.unbound => match call {
+                Call::Stop => Some((Millis(1), Input::StopDone(container, false))),
+                Call::Destroy => Some((Millis(1), Input::DestroyDone(container, false))),
+                _ => Some((Millis(1), Input::CheckDone(container, Finding::Unknown))),
+            },
             Call::Start(_) if lost => {
                 let result = Err(StartFailure::new(FailureClass::Unknown, "no answer"));
                 Some((late, Input::StartDone { container, result }))
             }
             Call::Start(_) => {
-                it.starts += 1;
                 it.running = true;
                 let result = it.script.fails.clone().map_or(Ok(it.script.kind), Err);
                 Some((it.script.boot, Input::StartDone { container, result }))
             }
             Call::Stop if lost => Some((late, Input::StopDone(container, false))),
+            Call::Stop if it.script.lingers => {
+                it.stopping = true;
+                Some((LATENCY, Input::StopDone(container, true)))
+            }
             Call::Stop => {
                 if !it.script.ignores_sigterm && it.running {
                     it.running = false;
@@ -295,7 +334,11 @@ impl World {
             }
             Call::Check if lost => Some((late, Input::CheckDone(container, Finding::Unknown))),
             Call::Check => {
-                let finding = if it.running { Finding::Running } else { Finding::Stopped };
+                let finding = match (it.running, it.stopping) {
+                    (true, false) => Finding::Running,
+                    (true, true) => Finding::Stopping,
+                    (false, _) => Finding::Stopped,
+                };
                 Some((LATENCY, Input::CheckDone(container, finding)))
             }
             Call::Renew => None,
@@ -314,6 +357,11 @@ impl World {
                 assert!(!self.served.contains_key(&row.container), "exclusive: {} is stock again", row.container);
             }
         }
+        let max = self.shard.plan().and_then(|plan| plan.share.max_instances).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.rows.containers.len()).unwrap();
+        let grew = count > self.last_count;
+        assert!(!grew || count <= max, "bounded: {count} of {max}");
+        self.last_count = count;
         for (container, state) in &self.containers {
             let on_books = self.rows.containers.contains_key(container);
             assert!(on_books || !state.running, "accounted: {container} runs untracked");

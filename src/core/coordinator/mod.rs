@@ -119,7 +119,12 @@ pub struct Coordinator {
 impl Coordinator {
     /// The coordinator whose rows are these.
     pub fn load(registry: Registry, acknowledged: BTreeMap<ShardId, PlanVersion>) -> Self {
-        Self { registry, acknowledged, under_way: BTreeSet::new(), failed: BTreeSet::new(), retry_at: None }
+        let (under_way, failed) = (BTreeSet::new(), BTreeSet::new());
+        let mut machine = Self { registry, acknowledged, under_way, failed, retry_at: None };
+        // Pushes that were under way before are taken up by the first step.
+        let is_behind = machine.behind().next().is_some();
+        machine.retry_at = is_behind.then_some(Millis(0));
+        machine
     }
 
     /// The one entry.
@@ -148,6 +153,12 @@ impl Coordinator {
             self.failed.clear();
         }
         self.push(fx);
+        if self.under_way.is_empty() && self.failed.is_empty() {
+            self.retry_at = None;
+        } else {
+            // Also while pushes are under way: should the object be lost with them, its alarm brings it back.
+            self.retry_at.get_or_insert(now + PUSH_RETRY);
+        }
     }
 
     /// When to step next, if nothing comes in before.
@@ -175,7 +186,8 @@ impl Coordinator {
         let mut config = self.asked_for().cloned().unwrap_or_default();
         for (name, pool) in &mut config.pools {
             if let Some(in_force) = self.registry.pools.get(name) {
-                pool.shards = in_force.shards;
+                // One that does not go with the shard count in force is refused whole: the former one stays.
+                *pool = pool.with_shards(in_force.shards).unwrap_or_else(|| in_force.clone());
             }
         }
         config
@@ -236,10 +248,8 @@ impl Coordinator {
     }
 
     fn push(&mut self, fx: &mut Effects) {
-        let version = self.version();
         let behind: Vec<ShardId> = self
-            .shards()
-            .filter(|shard| self.acknowledged.get(shard).is_none_or(|has| *has < version))
+            .behind()
             .filter(|shard| !self.under_way.contains(shard) && !self.failed.contains(shard))
             .take(CONCURRENT_PUSHES.saturating_sub(self.under_way.len()))
             .collect();
@@ -249,6 +259,12 @@ impl Coordinator {
                 self.under_way.insert(shard);
             }
         }
+    }
+
+    /// The shards that have not acknowledged the version in force.
+    fn behind(&self) -> impl Iterator<Item = ShardId> + '_ {
+        let version = self.version();
+        self.shards().filter(move |shard| self.acknowledged.get(shard).is_none_or(|has| *has < version))
     }
 
     /// Every shard of every pool that was ever in force.

@@ -2,12 +2,20 @@
 
 use super::message::{Action, Effects, Event, WaiterId, Write};
 use super::queue::{Left, Why};
-use super::slot::State;
+use super::slot::{Pending, State};
 use super::{EPOCH_BLOCK, EPOCH_RESERVE, Shard};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal, RefusalCode};
 use crate::core::route::shard_of;
+
+/// A caller whose container turned it away.
+#[derive(Debug)]
+pub(super) struct Doubter {
+    waiter: WaiterId,
+    id: SessionId,
+    shards: Option<u32>,
+}
 
 /// The most callers that wait in one shard at once; more are refused rather than held in memory.
 pub(super) const MAX_CALLERS: usize = 10_000;
@@ -37,10 +45,14 @@ impl Shard {
         suspect: Option<ContainerId>,
         fx: &mut Effects<'_>,
     ) {
+        let suspected = suspect.filter(|&suspect| self.by_id.get(&id) == Some(&suspect));
+        let room = self.doubters.values().map(Vec::len).sum::<usize>() < MAX_CALLERS;
+        if let Some(container) = suspected.filter(|_| room) {
+            self.check_soon(now, container);
+            self.doubters.entry(container).or_default().push(Doubter { waiter, id, shards });
+            return;
+        }
         if let Some(assignment) = self.sticky(&id) {
-            if suspect == Some(assignment.container) {
-                self.check_soon(now, assignment.container);
-            }
             fx.actions.push(Action::Reply(waiter, Ok(assignment)));
             return;
         }
@@ -57,6 +69,34 @@ impl Shard {
         self.queue.push(id, waiter, deadline, why, held);
     }
 
+    /// Answers those who doubted a container that has since been checked: with the same, or as if they asked anew. While a
+    /// check is under way, or a definite negative waits to be confirmed, they wait.
+    pub(super) fn answer_doubters(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        let open = |container: &ContainerId| {
+            let slot = self.slots.get(container)?;
+            let assigned = matches!(slot.row.state, State::Assigned { .. });
+            (assigned && (slot.pending == Some(Pending::Check) || slot.negatives > 0)).then_some(())
+        };
+        let settled: Vec<ContainerId> =
+            self.doubters.keys().filter(|container| open(container).is_none()).copied().collect();
+        for container in settled {
+            for Doubter { waiter, id, shards } in self.doubters.remove(&container).unwrap_or_default() {
+                self.acquire(now, waiter, id, shards, None, fx);
+            }
+        }
+    }
+
+    /// The refusal of an id that another shard owns; none when it is this one's.
+    pub fn not_here(&self, id: &SessionId, shards: Option<u32>) -> Option<Refusal> {
+        let in_force = self.plan.as_ref()?.pool.shards;
+        let owner = shard_of(&self.me.pool, id, in_force);
+        let elsewhere = shards.is_some_and(|shards| shards != in_force.get()) || owner != self.me.index;
+        elsewhere.then(|| {
+            let message = format!("of the {} shards in force, {} owns this id", in_force.get(), owner.0);
+            Refusal { shards: Some(in_force.get()), ..refusal(RefusalCode::WrongShard, message) }
+        })
+    }
+
     /// Whether the id may wait here, and how long.
     fn admit(&self, id: &SessionId, shards: Option<u32>) -> Result<Millis, Refusal> {
         let Some(plan) = self.plan.as_ref().filter(|plan| plan.active) else {
@@ -65,11 +105,8 @@ impl Shard {
                 format!("pool {:?} is in no configuration; add it to pools.toml and deploy", self.me.pool.as_str()),
             ));
         };
-        let in_force = plan.pool.shards;
-        let owner = shard_of(&self.me.pool, id, in_force);
-        if shards.is_some_and(|shards| shards != in_force.get()) || owner != self.me.index {
-            let message = format!("of the {} shards in force, {} owns this id", in_force.get(), owner.0);
-            return Err(Refusal { shards: Some(in_force.get()), ..refusal(RefusalCode::WrongShard, message) });
+        if let Some(refusal) = self.not_here(id, shards) {
+            return Err(refusal);
         }
         if self.queue.callers() >= MAX_CALLERS {
             let message = format!("{MAX_CALLERS} callers already wait for this shard");
@@ -180,7 +217,7 @@ impl Shard {
     }
 
     fn retry_later(&self, code: RefusalCode, message: impl Into<String>) -> Refusal {
-        let wait = self.plan.as_ref().map_or(1_000, |plan| plan.pool.refresh_interval.0.max(1_000));
+        let wait = self.plan.as_ref().map_or(1_000, |plan| plan.pool.refresh_interval.0.clamp(1_000, 10_000));
         Refusal { retry_after_millis: Some(wait), ..refusal(code, message) }
     }
 

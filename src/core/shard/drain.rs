@@ -36,9 +36,9 @@ impl Shard {
             State::Warm { .. } | State::Assigned { .. } => self.drain(now, container, DrainCause::Stopped, fx),
             State::Draining { phase: DrainPhase::Stopping { .. }, .. } => {
                 self.unblock(container);
-                self.destroy(container, fx);
+                self.destroy(now, container, fx);
             }
-            State::Draining { phase: DrainPhase::Destroying, .. } => {}
+            State::Draining { phase: DrainPhase::Destroying, .. } => self.unblock(container),
         }
     }
 
@@ -48,21 +48,27 @@ impl Shard {
         let drain_timeout = self.drain_timeout(container);
         let Some(slot) = self.slots.get_mut(&container) else { return };
         let gently = match cause {
-            DrainCause::Released | DrainCause::Surplus | DrainCause::Outdated | DrainCause::Shutdown => true,
+            DrainCause::Released
+            | DrainCause::Surplus
+            | DrainCause::Outdated
+            | DrainCause::Shutdown
+            | DrainCause::Ending => true,
             // It does not run, never ran right, or cannot be talked to.
             DrainCause::Stopped | DrainCause::StartFailed | DrainCause::Unreachable => false,
         };
         let phase =
             if gently { DrainPhase::Stopping { deadline: now + drain_timeout } } else { DrainPhase::Destroying };
-        let blocks = if gently { id.clone() } else { None };
+        // One that is ending by itself has given up its lease.
+        let blocks = if cause == DrainCause::Released { id.clone() } else { None };
         slot.row.state = State::Draining { blocks: blocks.clone(), cause, phase };
         slot.failures = 0;
         slot.negatives = 0;
+        slot.stop_arrived = cause == DrainCause::Ending;
         self.dirty.insert(container);
         fx.events.push(Event::Draining(container, cause));
         if let Some(id) = blocks {
             self.blocked_by.insert(id, container);
-            if let Some(end) = self.slots.get(&container).map(|slot| self.fence_end(slot)) {
+            if let Some(end) = self.slots.get(&container).map(|slot| self.fence_end(now, slot)) {
                 self.timers.set(Timer::Fence(container), end);
             }
         } else if let Some(id) = id {
@@ -106,30 +112,27 @@ impl Shard {
                     Some(Pending::Stop | Pending::Destroy) => {}
                     // Once the stop has arrived, nothing is blocked and only its effect is waited for.
                     Some(Pending::Check | Pending::Start) | None if blocks.is_some() || !slot.stop_arrived => {
-                        self.call(container, Pending::Stop, Call::Stop, fx);
+                        self.call(now, container, Pending::Stop, Call::Stop, fx);
                     }
                     Some(Pending::Check | Pending::Start) | None => {
-                        self.call(container, Pending::Check, Call::Check, fx);
+                        self.call(now, container, Pending::Check, Call::Check, fx);
+                        self.timers.set_earlier(Timer::Slot(container), deadline);
                     }
                 }
             }
-            DrainPhase::Stopping { .. } => self.destroy(container, fx),
-            DrainPhase::Destroying => {
-                if slot.pending != Some(Pending::Destroy) {
-                    self.call(container, Pending::Destroy, Call::Destroy, fx);
-                }
-            }
+            DrainPhase::Stopping { .. } => self.destroy(now, container, fx),
+            // A call that is still open by now is lost.
+            DrainPhase::Destroying => self.call(now, container, Pending::Destroy, Call::Destroy, fx),
         }
     }
 
-    fn destroy(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
+    fn destroy(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
         let Some(slot) = self.slots.get_mut(&container) else { return };
         if let State::Draining { phase, .. } = &mut slot.row.state {
             *phase = DrainPhase::Destroying;
             slot.failures = 0;
             self.dirty.insert(container);
-            self.timers.stop(Timer::Slot(container));
-            self.call(container, Pending::Destroy, Call::Destroy, fx);
+            self.call(now, container, Pending::Destroy, Call::Destroy, fx);
         }
     }
 
@@ -155,7 +158,7 @@ impl Shard {
         let Some(slot) = self.slots.get(&container) else { return };
         let State::Draining { phase: DrainPhase::Stopping { deadline }, .. } = slot.row.state else { return };
         if stopped {
-            self.destroy(container, fx);
+            self.destroy(now, container, fx);
         } else {
             self.timers.set(Timer::Slot(container), deadline.min(now + STOP_POLL).max(Millis(now.0 + 1)));
         }
@@ -176,7 +179,7 @@ impl Shard {
         self.timers.set(Timer::Slot(container), at);
     }
 
-    fn forget(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
+    pub(super) fn forget(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
         self.unblock(container);
         self.timers.stop(Timer::Slot(container));
         let Some(slot) = self.slots.remove(&container) else { return };
@@ -184,7 +187,7 @@ impl Shard {
         if let Some(users) = self.spec_users.get_mut(&slot.row.spec) {
             *users = users.saturating_sub(1);
         }
-        self.forget_unused_spec(slot.row.spec, fx);
+        self.forget_unused_spec(slot.row.spec);
         fx.events.push(Event::Gone(container));
     }
 
@@ -203,13 +206,13 @@ impl Shard {
 
     /// When a container that cannot be reached has certainly stopped serving its id: when no lease can be left, or,
     /// for a class that has none, when it is given up.
-    pub(super) fn fence_end(&self, slot: &Slot) -> Millis {
-        if slot.is_fenced() {
-            slot.lease_until + LEASE_MARGIN
-        } else {
-            let timeout = self.plan.as_ref().map_or(Millis::from_secs(60), |plan| plan.pool.unreachable_timeout);
-            slot.last_contact + timeout
-        }
+    pub(super) fn fence_end(&self, now: Millis, slot: &Slot) -> Millis {
+        if slot.is_fenced() { slot.lease_until + LEASE_MARGIN } else { now + self.unreachable_timeout() }
+    }
+
+    /// How long a container without a fence may be silent.
+    pub(super) fn unreachable_timeout(&self) -> Millis {
+        self.plan.as_ref().map_or(Millis::from_secs(60), |plan| plan.pool.unreachable_timeout)
     }
 
     fn drain_timeout(&self, container: ContainerId) -> Millis {
@@ -219,7 +222,7 @@ impl Shard {
 
     fn remember_loss(&mut self, id: SessionId, cause: DrainCause) {
         let reason = match cause {
-            DrainCause::Stopped => Reason::ContainerStopped,
+            DrainCause::Stopped | DrainCause::Ending => Reason::ContainerStopped,
             DrainCause::Unreachable => Reason::ContainerUnreachable,
             DrainCause::Released
             | DrainCause::Surplus

@@ -27,7 +27,7 @@ pub struct GateRow {
     pub failures: u32,
     /// No start before this.
     pub retry_at: Millis,
-    /// The last failure; kept after a success until a new plan comes, for the stats.
+    /// The last failure; kept after a success until containers are started as something else, for the stats.
     pub last_failure: Option<StartFailure>,
     /// The platform has room for no more than so many containers of this shard, until then.
     pub ceiling: Option<Ceiling>,
@@ -43,6 +43,14 @@ pub struct Ceiling {
 }
 
 impl GateRow {
+    /// Cuts what was learned down to what could have been learned by now.
+    pub fn clamp(&mut self, now: Millis) {
+        self.retry_at = self.retry_at.min(now + MAX_BACKOFF);
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.until = ceiling.until.min(now + CEILING_TTL);
+        }
+    }
+
     /// Whether callers should be told the last error rather than wait.
     pub fn is_open_breaker(&self) -> bool {
         self.failures >= BREAKER

@@ -1,8 +1,9 @@
 //! Whether containers live: leases, checks, and what their answers prove.
 //!
-//! An error proves nothing. A mapping ends by [`NEGATIVES`] definite negatives in a row, by the container's own word, by its
-//! destruction, or when it could not be reached for so long that no lease can be left (a class without a fence: for
-//! `unreachable_timeout`).
+//! An error proves nothing. A mapping ends by [`NEGATIVES`] definite negatives in a row, by the container's own word (an
+//! agent that is stopping serves nobody any more), by its destruction, or when it has not answered for a whole lease and no
+//! lease can be left (a class without a fence: for `unreachable_timeout`). The silence is counted from the first call that
+//! was not answered: that nobody asked proves nothing either.
 
 use std::ops::Bound;
 
@@ -37,7 +38,7 @@ impl Shard {
             return None;
         }
         let ttl = self.specs.get(&slot.row.spec)?.lease_ttl;
-        slot.contact(now);
+        slot.contact();
         slot.lease_until = slot.lease_until.max(now + ttl);
         Some(ttl)
     }
@@ -47,7 +48,7 @@ impl Shard {
         self.trim_surplus(now, fx);
         let warm: Vec<ContainerId> = self.warm.iter().map(|&(_, _, container)| container).collect();
         for container in warm.into_iter().chain(self.next_page()) {
-            self.check(container, fx);
+            self.check(now, container, fx);
         }
         fx.actions.push(Action::Report);
     }
@@ -73,18 +74,22 @@ impl Shard {
         }
     }
 
-    fn check(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
+    fn check(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
         if self.slots.get(&container).is_some_and(|slot| slot.pending.is_none()) {
-            self.call(container, Pending::Check, Call::Check, fx);
+            self.call(now, container, Pending::Check, Call::Check, fx);
         }
     }
 
     /// The timer of a container rang.
     pub(super) fn slot_due(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get(&container) else { return };
+        let Some(slot) = self.slots.get_mut(&container) else { return };
         match slot.row.state {
             State::Starting => self.start_due(now, container, fx),
-            State::Warm { .. } | State::Assigned { .. } => self.check(container, fx),
+            State::Warm { .. } | State::Assigned { .. } => {
+                // A check that is still open by now is lost.
+                slot.pending = None;
+                self.check(now, container, fx);
+            }
             State::Draining { .. } => self.drain_next(now, container, fx),
         }
     }
@@ -95,6 +100,7 @@ impl Shard {
             return;
         }
         slot.pending = None;
+        self.timers.stop(Timer::Slot(container));
         match slot.row.state {
             State::Starting => {}
             State::Warm { .. } => self.warm_checked(now, container, finding, fx),
@@ -108,13 +114,13 @@ impl Shard {
         match finding {
             Finding::Running => {
                 let Some(slot) = self.slots.get_mut(&container) else { return };
-                slot.contact(now);
+                slot.contact();
                 if let Some(binding) = self.binding_of(container).cloned() {
                     fx.actions.push(Action::Call { container, binding, call: Call::Renew });
                 }
             }
             Finding::Stopping | Finding::Stopped => self.drain(now, container, DrainCause::Stopped, fx),
-            Finding::Unknown if self.missed(container) >= UNKNOWNS => {
+            Finding::Unknown if self.missed(now, container) >= UNKNOWNS => {
                 self.drain(now, container, DrainCause::Unreachable, fx);
             }
             Finding::Unknown => self.recheck(now, container),
@@ -123,14 +129,24 @@ impl Shard {
 
     fn assigned_checked(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
         match finding {
-            Finding::Running | Finding::Stopping => {
+            Finding::Running => {
                 let Some(slot) = self.slots.get_mut(&container) else { return };
-                slot.contact(now);
+                slot.contact();
                 slot.negatives = 0;
+            }
+            Finding::Stopping => {
+                let Some(slot) = self.slots.get_mut(&container) else { return };
+                slot.contact();
+                if slot.is_fenced() {
+                    self.drain(now, container, DrainCause::Ending, fx);
+                } else {
+                    // Of a class it is what it stored last: the next refresh asks again.
+                    slot.negatives = 0;
+                }
             }
             Finding::Stopped => {
                 let Some(slot) = self.slots.get_mut(&container) else { return };
-                slot.contact(now);
+                slot.contact();
                 slot.negatives += 1;
                 if slot.negatives >= NEGATIVES {
                     self.drain(now, container, DrainCause::Stopped, fx);
@@ -139,7 +155,7 @@ impl Shard {
                 }
             }
             Finding::Unknown => {
-                let unanswered = self.missed(container);
+                let unanswered = self.missed(now, container);
                 if unanswered >= UNKNOWNS && self.may_be_given_up(now, container) {
                     self.drain(now, container, DrainCause::Unreachable, fx);
                 } else {
@@ -149,19 +165,21 @@ impl Shard {
         }
     }
 
-    /// Whether an assigned container that does not answer can have no lease left, and has been silent for as long as one.
+    /// Whether an assigned container has not answered for as long as a lease lasts, and can have none left.
     fn may_be_given_up(&self, now: Millis, container: ContainerId) -> bool {
         let Some(slot) = self.slots.get(&container) else { return false };
-        let ttl = self.specs.get(&slot.row.spec).map_or(Millis(0), |spec| spec.lease_ttl);
-        let silent_enough = !slot.is_fenced() || now >= slot.last_contact + ttl;
-        silent_enough && now >= self.fence_end(slot)
+        let Some(silent_since) = slot.silent_since else { return false };
+        if slot.is_fenced() {
+            let ttl = self.specs.get(&slot.row.spec).map_or(Millis(0), |spec| spec.lease_ttl);
+            now >= silent_since + ttl && now >= self.fence_end(now, slot)
+        } else {
+            now >= silent_since + self.unreachable_timeout()
+        }
     }
 
     /// Counts an unanswered check; returns how many there were in a row.
-    fn missed(&mut self, container: ContainerId) -> u32 {
-        let Some(slot) = self.slots.get_mut(&container) else { return 0 };
-        slot.failures = slot.failures.saturating_add(1);
-        slot.failures
+    fn missed(&mut self, now: Millis, container: ContainerId) -> u32 {
+        self.slots.get_mut(&container).map_or(0, |slot| slot.missed(now))
     }
 
     fn recheck(&mut self, now: Millis, container: ContainerId) {

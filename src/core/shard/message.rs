@@ -46,6 +46,13 @@ pub enum Input {
         /// Whether it is ready, and if so, what it is.
         result: Result<ContainerKind, StartFailure>,
     },
+    /// `startAndWaitForPorts` could not even be sent: the Worker has no binding for the class. Nothing runs.
+    StartUnsent {
+        /// The container.
+        container: ContainerId,
+        /// What is missing.
+        failure: StartFailure,
+    },
     /// `stop` ended; false when whether it arrived is not known.
     StopDone(ContainerId, bool),
     /// `destroy` ended; false when whether it arrived is not known.
@@ -213,6 +220,8 @@ pub enum DrainCause {
     StartFailed,
     /// It stopped by itself.
     Stopped,
+    /// It is stopping by itself, and serves its id no more.
+    Ending,
     /// It was not reachable for too long.
     Unreachable,
 }

@@ -33,8 +33,9 @@ pub use message::{
 };
 pub use slot::{ContainerRow, DrainPhase, State};
 
+use acquire::Doubter;
 use queue::Queue;
-use slot::Slot;
+use slot::{Pending, Slot};
 
 /// The shard machine.
 #[derive(Debug)]
@@ -67,6 +68,9 @@ pub struct Shard {
     lost: VecDeque<(SessionId, Reason)>,
     counters: Counters,
     dirty: BTreeSet<ContainerId>,
+    dirty_specs: BTreeSet<SpecId>,
+    /// Callers that say a container turned them away: they are answered when a check has shown what is true of it.
+    doubters: BTreeMap<ContainerId, Vec<Doubter>>,
 }
 
 /// Whether a container was started under another spec than the plan's.
@@ -106,6 +110,8 @@ pub struct Rows {
 const EPOCH_BLOCK: u64 = 10_000;
 /// The reserve is filled up, by a start, before it falls below this.
 const EPOCH_RESERVE: u64 = 1_000;
+/// How long after a call its answer is given up: longer than any call of the adapter takes.
+const CALL_LOST_AFTER: Millis = Millis::from_secs(60);
 /// How many ids' losses are remembered, to tell them why they have another container.
 const LOST_REMEMBERED: usize = 1_000;
 
@@ -113,8 +119,19 @@ impl Shard {
     /// The shard whose rows are `rows`, at `now`. It does nothing by itself: step it with [`Input::Woken`] at
     /// [`Self::next_timeout`], which takes up whatever was under way when the rows were written.
     pub fn load(me: ShardId, rows: Rows, now: Millis) -> Self {
-        let Rows { plan, gate, epoch_ceiling, specs, containers } = rows;
-        let current_spec = plan.as_ref().map(|plan| Spec::of(&plan.pool).id());
+        let Rows { plan, mut gate, epoch_ceiling, mut specs, containers } = rows;
+        // A clock that went back must not stretch what was meant to end.
+        gate.clamp(now);
+        let spec = plan.as_ref().map(|plan| Spec::of(&plan.pool));
+        let current_spec = spec.as_ref().map(Spec::id);
+        let mut dirty_specs = BTreeSet::new();
+        if let Some((spec, id)) = spec.zip(current_spec) {
+            // Other code may have had another name for the same spec.
+            specs.entry(id).or_insert_with(|| {
+                dirty_specs.insert(id);
+                spec
+            });
+        }
         let mut shard = Self {
             me,
             plan,
@@ -137,9 +154,15 @@ impl Shard {
             lost: VecDeque::new(),
             counters: Counters::default(),
             dirty: BTreeSet::new(),
+            dirty_specs,
+            doubters: BTreeMap::new(),
         };
         for (_, row) in containers {
             shard.load_container(row, now);
+        }
+        let unused: Vec<SpecId> = shard.specs.keys().copied().collect();
+        for spec in unused {
+            shard.forget_unused_spec(spec);
         }
         if shard.wants_refresh() {
             shard.timers.set(Timer::Refresh, now);
@@ -147,9 +170,10 @@ impl Shard {
         shard
     }
 
-    fn load_container(&mut self, row: ContainerRow, now: Millis) {
+    fn load_container(&mut self, mut row: ContainerRow, now: Millis) {
         let container = row.container;
-        match &row.state {
+        let drain_timeout = self.specs.get(&row.spec).map_or(Millis(0), |spec| spec.drain_timeout);
+        match &mut row.state {
             State::Starting => {
                 self.starting.insert(container);
                 self.timers.set(Timer::Slot(container), now);
@@ -160,7 +184,15 @@ impl Shard {
             State::Assigned { id, .. } => {
                 self.by_id.insert(id.clone(), container);
             }
-            State::Draining { blocks, .. } => {
+            State::Draining { blocks, phase, .. } => {
+                if let DrainPhase::Stopping { deadline } = phase {
+                    // The clock may have gone back.
+                    let latest = now + drain_timeout;
+                    if *deadline > latest {
+                        *deadline = latest;
+                        self.dirty.insert(container);
+                    }
+                }
                 self.timers.set(Timer::Slot(container), now);
                 if let Some(id) = blocks {
                     self.blocked_by.insert(id.clone(), container);
@@ -172,7 +204,7 @@ impl Shard {
         let lease_until = self.specs.get(&row.spec).map_or(now, |spec| now + spec.lease_ttl);
         let slot = Slot::new(row, now, lease_until);
         if matches!(slot.row.state, State::Draining { blocks: Some(_), .. }) {
-            self.timers.set(Timer::Fence(container), self.fence_end(&slot));
+            self.timers.set(Timer::Fence(container), self.fence_end(now, &slot));
         }
         self.slots.insert(container, slot);
     }
@@ -187,6 +219,7 @@ impl Shard {
             Input::ShutdownPrewarmed => self.shutdown_prewarmed(now, fx),
             Input::Stopped(container) => self.stopped(now, container, fx),
             Input::StartDone { container, result } => self.start_done(now, container, result, fx),
+            Input::StartUnsent { container, failure } => self.start_unsent(now, container, failure, fx),
             Input::StopDone(container, arrived) => self.stop_done(now, container, arrived),
             Input::DestroyDone(container, arrived) => self.destroy_done(now, container, arrived, fx),
             Input::CheckDone(container, finding) => self.check_done(now, container, finding, fx),
@@ -194,6 +227,7 @@ impl Shard {
         while let Some(timer) = self.timers.pop_due(now) {
             self.fire(now, timer, fx);
         }
+        self.answer_doubters(now, fx);
         self.serve(now, fx);
         self.trim_outdated(now, fx);
         self.replenish(now, fx);
@@ -295,6 +329,12 @@ impl Shard {
 
     /// Turns what changed in this step into writes, one per row.
     fn flush(&mut self, fx: &mut Effects<'_>) {
+        for id in std::mem::take(&mut self.dirty_specs) {
+            fx.writes.push(match self.specs.get(&id) {
+                Some(spec) => Write::PutSpec(id, Box::new(spec.clone())),
+                None => Write::DeleteSpec(id),
+            });
+        }
         for container in std::mem::take(&mut self.dirty) {
             fx.writes.push(match self.slots.get(&container) {
                 Some(slot) => Write::PutContainer(slot.row.clone()),
@@ -306,7 +346,13 @@ impl Shard {
         }
     }
 
-    fn call(&mut self, container: ContainerId, pending: slot::Pending, call: Call, fx: &mut Effects<'_>) {
+    fn call(&mut self, now: Millis, container: ContainerId, pending: Pending, call: Call, fx: &mut Effects<'_>) {
+        match pending {
+            // Their states have deadlines of their own.
+            Pending::Start | Pending::Stop => {}
+            // Should the answer be lost, with the future that waits for it, it is called again.
+            Pending::Check | Pending::Destroy => self.timers.set(Timer::Slot(container), now + CALL_LOST_AFTER),
+        }
         let Some(slot) = self.slots.get_mut(&container) else { return };
         let Some(spec) = self.specs.get(&slot.row.spec) else { return };
         slot.pending = Some(pending);
@@ -318,6 +364,11 @@ impl Shard {
         let share = self.plan.as_ref().and_then(|plan| plan.share.max_instances);
         let limit = [share, self.gate.ceiling(now)].into_iter().flatten().min().unwrap_or(u32::MAX);
         limit.saturating_sub(self.count())
+    }
+
+    /// How many containers are on their way out.
+    fn draining(&self) -> usize {
+        self.slots.len() - self.warm.len() - self.starting.len() - self.by_id.len()
     }
 
     fn count(&self) -> u32 {

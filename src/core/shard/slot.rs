@@ -5,6 +5,7 @@
 
 use super::message::{ContainerKind, DrainCause, SpecId};
 use crate::config::resolved::Millis;
+use crate::core::failure::StartFailure;
 use crate::core::id::{ContainerId, Epoch, SessionId};
 
 /// All that is durable of a container. Written before the call that acts on it.
@@ -78,8 +79,12 @@ pub(super) struct Slot {
     pub stop_arrived: bool,
     /// No lease the container holds ends later than this. Right after loading, the latest it could be.
     pub lease_until: Millis,
-    /// When it last proved to be reachable.
-    pub last_contact: Millis,
+    /// Since when it has not answered, if the last call to it was not.
+    pub silent_since: Option<Millis>,
+    /// When this shard first asked it to start, or was loaded.
+    pub known_since: Millis,
+    /// What the last call said that did not settle its start.
+    pub last_error: Option<StartFailure>,
 }
 
 /// A call under way to a container object.
@@ -93,7 +98,17 @@ pub(super) enum Pending {
 
 impl Slot {
     pub fn new(row: ContainerRow, now: Millis, lease_until: Millis) -> Self {
-        Self { row, pending: None, failures: 0, negatives: 0, stop_arrived: false, lease_until, last_contact: now }
+        Self {
+            row,
+            pending: None,
+            failures: 0,
+            negatives: 0,
+            stop_arrived: false,
+            lease_until,
+            silent_since: None,
+            known_since: now,
+            last_error: None,
+        }
     }
 
     /// Whether it checks id and epoch itself.
@@ -102,8 +117,15 @@ impl Slot {
     }
 
     /// It proved to be reachable.
-    pub fn contact(&mut self, now: Millis) {
-        self.last_contact = now;
+    pub fn contact(&mut self) {
+        self.silent_since = None;
         self.failures = 0;
+    }
+
+    /// A call to it proved nothing. Returns how many did so in a row.
+    pub fn missed(&mut self, now: Millis) -> u32 {
+        self.silent_since.get_or_insert(now);
+        self.failures = self.failures.saturating_add(1);
+        self.failures
     }
 }

@@ -49,7 +49,7 @@ impl Spec {
 
 impl Shard {
     pub(super) fn configure(&mut self, plan: Plan, fx: &mut Effects<'_>) {
-        if self.plan.as_ref().is_some_and(|has| plan.version <= has.version) {
+        if self.plan.as_ref().is_some_and(|has| !plan.supersedes(has)) {
             return;
         }
         let spec = Spec::of(&plan.pool);
@@ -59,12 +59,12 @@ impl Shard {
             self.gate = GateRow::default();
             self.gate_changed = true;
             if let Some(former) = self.current_spec.replace(id) {
-                self.forget_unused_spec(former, fx);
+                self.forget_unused_spec(former);
             }
         }
         if let Entry::Vacant(entry) = self.specs.entry(id) {
-            fx.writes.push(Write::PutSpec(id, Box::new(spec.clone())));
             entry.insert(spec);
+            self.dirty_specs.insert(id);
         }
         let stock = std::mem::take(&mut self.warm);
         self.warm =
@@ -96,7 +96,7 @@ impl Shard {
             self.timers.stop(Timer::Gate);
             return;
         }
-        if self.room(now) == 0 {
+        if self.room(now) == 0 && self.gate.ceiling(now).is_none() {
             self.make_room(now, fx);
         }
         let allowed = (self.gate.concurrency(now, max_starts) as usize).saturating_sub(self.starting.len());
@@ -130,20 +130,25 @@ impl Shard {
     fn ask_to_start(&mut self, now: Millis, container: ContainerId, spec: Spec, fx: &mut Effects<'_>) {
         let deadline = self.start_deadline(container).unwrap_or(now);
         self.timers.set(Timer::Slot(container), deadline.max(Millis(now.0 + 1)));
-        self.call(container, Pending::Start, Call::Start(Box::new(spec)), fx);
+        self.call(now, container, Pending::Start, Call::Start(Box::new(spec)), fx);
     }
 
     /// Counted from when the shard first asked, or was loaded.
     fn start_deadline(&self, container: ContainerId) -> Option<Millis> {
         let slot = self.slots.get(&container)?;
         let spec = self.specs.get(&slot.row.spec)?;
-        Some(slot.last_contact + spec.start_timeout())
+        Some(slot.known_since + spec.start_timeout())
     }
 
     /// The timer of a starting container: it has had its time, or is asked again.
     pub(super) fn start_due(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
         if self.start_deadline(container).is_none_or(|deadline| now >= deadline) {
-            let failure = StartFailure::new(FailureClass::Unknown, "the start did not end in time");
+            let last_error = self.slots.get(&container).and_then(|slot| slot.last_error.as_ref());
+            let message = match last_error {
+                Some(error) => format!("the start did not end in time; the last error was: {}", error.message),
+                None => "the start did not end in time".to_owned(),
+            };
+            let failure = StartFailure::new(FailureClass::Unknown, message);
             return self.start_failed_for_good(now, container, failure, fx);
         }
         let Some(slot) = self.slots.get(&container) else { return };
@@ -169,7 +174,7 @@ impl Shard {
         slot.pending = None;
         match result {
             Ok(kind) => {
-                slot.contact(now);
+                slot.contact();
                 slot.row.kind = Some(kind);
                 slot.row.state = State::Warm { since: now };
                 let took = now - slot.row.created;
@@ -197,6 +202,7 @@ impl Shard {
             FailureClass::Unknown | FailureClass::Transient => {
                 let Some(slot) = self.slots.get_mut(&container) else { return };
                 slot.failures = slot.failures.saturating_add(1);
+                slot.last_error = Some(failure);
                 let backoff = RESTART_BACKOFF.doubled(slot.failures - 1, MAX_RESTART_BACKOFF);
                 let at = Millis(now.0 + backoff.0 / 2 + fx.entropy.jitter(backoff.0) + 1);
                 self.timers.set(Timer::Slot(container), at);
@@ -215,11 +221,36 @@ impl Shard {
         failure: StartFailure,
         fx: &mut Effects<'_>,
     ) {
+        self.note_failure(now, container, failure, fx);
+        self.drain(now, container, DrainCause::StartFailed, fx);
+    }
+
+    /// The start of a container could not even be asked for: it comes off the books, for nothing can run.
+    pub(super) fn start_unsent(
+        &mut self,
+        now: Millis,
+        container: ContainerId,
+        failure: StartFailure,
+        fx: &mut Effects<'_>,
+    ) {
+        let starting = |slot: &Slot| slot.row.state == State::Starting && slot.last_error.is_none();
+        if self.slots.get(&container).is_some_and(starting) {
+            self.note_failure(now, container, failure, fx);
+            self.unindex(container);
+            self.forget(container, fx);
+        } else {
+            // An earlier attempt may have arrived.
+            self.start_done(now, container, Err(failure), fx);
+        }
+    }
+
+    fn note_failure(&mut self, now: Millis, container: ContainerId, failure: StartFailure, fx: &mut Effects<'_>) {
         self.counters.start_failed(&failure);
-        self.gate.failed(now, failure.clone(), self.count().saturating_sub(1), fx.entropy);
+        // Of those that start or failed to, none may be running.
+        let running = self.slots.values().filter(|slot| slot.row.kind.is_some()).count();
+        self.gate.failed(now, failure.clone(), u32::try_from(running).unwrap_or(u32::MAX), fx.entropy);
         self.gate_changed = true;
         fx.events.push(Event::StartFailed(container, failure));
-        self.drain(now, container, DrainCause::StartFailed, fx);
     }
 
     /// Lets outdated stock go once there is enough without it, so that a change of the configuration rolls through the
@@ -234,8 +265,7 @@ impl Shard {
 
     /// At capacity, an outdated container makes room for its successor.
     fn make_room(&mut self, now: Millis, fx: &mut Effects<'_>) {
-        let draining = self.slots.len() - self.warm.len() - self.starting.len() - self.by_id.len();
-        if draining > 0 {
+        if self.draining() > 0 {
             return;
         }
         if let Some(&(true, _, container)) = self.warm.last() {
@@ -248,7 +278,7 @@ impl Shard {
         let Some(plan) = &self.plan else { return };
         let target = plan.share.warm_target as usize;
         let limit = plan.share.max_instances.map_or(usize::MAX, |max| max as usize);
-        let over_limit = self.slots.len().saturating_sub(limit);
+        let over_limit = (self.slots.len() - self.draining()).saturating_sub(limit);
         let surplus = self.warm.len().saturating_sub(target).max(over_limit.min(self.warm.len()));
         // Outdated ones first, then the youngest: the oldest are next in line to be handed out.
         let last: Vec<ContainerId> = self.warm.iter().rev().take(surplus).map(|&(_, _, container)| container).collect();
@@ -266,11 +296,11 @@ impl Shard {
         }
     }
 
-    pub(super) fn forget_unused_spec(&mut self, spec: SpecId, fx: &mut Effects<'_>) {
+    pub(super) fn forget_unused_spec(&mut self, spec: SpecId) {
         let in_use = self.spec_users.get(&spec).is_some_and(|&users| users > 0);
         if !in_use && self.current_spec != Some(spec) && self.specs.remove(&spec).is_some() {
             self.spec_users.remove(&spec);
-            fx.writes.push(Write::DeleteSpec(spec));
+            self.dirty_specs.insert(spec);
         }
     }
 }

@@ -46,10 +46,7 @@ extern "C" {
     type TcpPort;
 
     #[wasm_bindgen(method, catch)]
-    fn fetch(this: &TcpPort, request: &Request) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch, js_name = fetch)]
-    fn fetch_at(this: &TcpPort, url: &str, request: &Request) -> Result<Promise, JsValue>;
+    fn fetch(this: &TcpPort, request: &Request, init: &JsValue) -> Result<Promise, JsValue>;
 }
 
 /// The container of this Durable Object.
@@ -130,18 +127,25 @@ impl Container {
         self.0.signal(number)
     }
 
-    /// Passes a request on to a port. The promise is of a `Response`.
+    /// Passes a request on to a port. The promise is of a `Response`, whose body is as the container sent it: compressed
+    /// where it was.
     ///
     /// # Errors
     ///
     /// When the request cannot be sent.
     pub fn fetch(&self, port: u16, request: &Request) -> Result<Promise, JsValue> {
         let port = self.0.tcp_port(port)?;
+        let init = Object::new();
+        Reflect::set(&init, &"encodeResponseBody".into(), &"manual".into())?;
         let url = request.url();
         match url.strip_prefix("https:") {
             // Ports speak plain HTTP; the runtime refuses anything else, though no network is crossed.
-            Some(rest) => port.fetch_at(&format!("http:{rest}"), request),
-            None => port.fetch(request),
+            Some(rest) => {
+                // A request serves as its own description.
+                let request = Request::new_with_str_and_init(&format!("http:{rest}"), request.unchecked_ref())?;
+                port.fetch(&request, &init)
+            }
+            None => port.fetch(request, &init),
         }
     }
 

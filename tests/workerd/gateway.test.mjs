@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { ask, full, lookup, pools, serve } from "./support.mjs";
+import { ask, full, lookup, pools, serve, until } from "./support.mjs";
 
 const routes = [
   { pool: "p", path: "/p/*", strip_prefix: true, id: { header: "x-session-id" } },
@@ -77,8 +77,20 @@ describe("routes", () => {
     assert.deepEqual(await seen(await server.fetch("/users/alice/x?y=z")), { path: "/users/alice/x", query: "y=z" });
   });
 
-  test("/_warm is never routed to a pool", async () => {
-    assert.equal((await server.fetch("/_warm/nothing", { headers: { "x-session-id": "a" } })).status >= 400, true);
+  test("/_warm is never routed to a pool, not even by a route that matches every path", async () => {
+    const all = [{ pool: "p", path: "/*", id: { header: "x-session-id" } }];
+    const server = await serve(pools({ warm_target: 1 }, { routes: all }));
+    try {
+      const get = (path) => server.fetch(path, { headers: { "x-session-id": "a" } });
+      assert.equal((await get("/warm")).headers.get("x-emulated"), "true");
+      for (const path of ["/_warm", "/_warm/", "/_warm/nothing", "/a/../_warm/x"]) {
+        const answer = await get(path);
+        assert.equal(answer.headers.get("x-emulated"), null, path);
+        assert.equal(answer.status, 401, path);
+      }
+    } finally {
+      await server.stop();
+    }
   });
 });
 
@@ -113,6 +125,23 @@ describe("headers", () => {
   });
 });
 
+describe("what a container says under our names", () => {
+  test("does not get through, and is no reason to ask again", async () => {
+    const served = async () => (await (await ask(server, "impostor")).json()).served;
+    const before = await served();
+    for (const word of ["not-yours", "gone", "unconfirmed", "a-word-of-tomorrow"]) {
+      const said = `x-warm-pool-fence=${word}&x-warm-pool=borrowed&x-warm-pool-reason=filling&x-kept=yes`;
+      const answer = await ask(server, "impostor", `/__emulated/headers?${said}`);
+      assert.deepEqual([answer.status, await answer.text()], [200, "said"], word);
+      assert.equal(answer.headers.get("x-kept"), "yes");
+      assert.equal(answer.headers.get("x-warm-pool-fence"), null);
+      assert.equal(answer.headers.get("x-warm-pool"), "sticky");
+      assert.equal(answer.headers.get("x-warm-pool-reason"), null);
+    }
+    assert.equal(await served(), before + 5, "each was sent once");
+  });
+});
+
 describe("bodies", () => {
   test("are passed on: small and large, in both directions", async () => {
     for (const size of [10, 100_000, 3_000_000]) {
@@ -133,6 +162,25 @@ describe("bodies", () => {
     const answer = await ask(server, "alice", "/echo", { method: "POST", body, duplex: "half" });
     assert.equal(answer.status, 200);
     assert.ok((await answer.text()).includes("0123456789".repeat(10)));
+  });
+
+  test("a compressed stream keeps its container awake, and arrives as it was sent", async () => {
+    const server = await serve(pools({ warm_target: 0, sleep_after: "1500ms" }));
+    try {
+      const answer = await ask(server, "alice", "/__emulated/ticks?count=8");
+      assert.equal(answer.headers.get("content-encoding"), "gzip");
+      const times = [];
+      let text = "";
+      for await (const chunk of answer.body) {
+        times.push(Date.now());
+        text += new TextDecoder().decode(chunk);
+      }
+      assert.equal(text, "tick\n".repeat(8));
+      assert.ok(times.at(-1) - times[0] > 2_500, "each tick came when it was sent");
+      await until("it sleeps once the stream has ended", async () => (await lookup(server, "alice")) === null);
+    } finally {
+      await server.stop();
+    }
   });
 
   test("every method is passed on", async () => {

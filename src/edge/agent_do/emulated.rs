@@ -12,6 +12,8 @@
 //! | `POST /echo` | the body, streamed back |
 //! | a WebSocket | every message comes back |
 //! | `GET /__emulated/exit?code=N` | none: it ends with this code |
+//! | `GET /__emulated/headers?NAME=VALUE` | 200 with these headers |
+//! | `GET /__emulated/ticks?count=N` | N lines of `tick`, one every 500 ms, compressed by gzip |
 //!
 //! `FAULT` of the start's `env` makes it misbehave: see [`Fault`].
 
@@ -20,8 +22,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::channel::oneshot;
+use futures::{StreamExt, stream};
 use js_sys::{Array, Object, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -181,6 +183,18 @@ impl Emulated {
                 self.end(code.unwrap_or(0)).map_err(|error| js::js_error(&error))?;
                 Err(js::js_error("the connection was closed"))
             }
+            ("GET", "/__emulated/headers") => {
+                let init = init(200, "text/plain")?;
+                let response = Response::new_with_opt_str_and_init(Some("said"), &init)?;
+                for (name, value) in url.query_pairs() {
+                    response.headers().set(&name, &value)?;
+                }
+                Ok(response)
+            }
+            ("GET", "/__emulated/ticks") => {
+                let count = url.query_pairs().find(|(key, _)| key == "count").and_then(|(_, count)| count.parse().ok());
+                self.tick(count.unwrap_or(1))
+            }
             ("POST", "/echo") => Response::new_with_opt_readable_stream_and_init(
                 request.body().as_ref(),
                 &init(200, "application/octet-stream")?,
@@ -192,6 +206,25 @@ impl Emulated {
             }
             _ => self.describe(&running, &request, &url).await,
         }
+    }
+
+    /// A compressed stream of unknown length, which breaks when the process ends.
+    fn tick(&self, count: u32) -> Result<Response, JsValue> {
+        let process = self.clone();
+        let ticks = stream::iter(0..count).then(move |_| {
+            let process = process.clone();
+            async move {
+                Delay::from(Duration::from_millis(500)).await;
+                if process.running() { Ok(GZIPPED_TICK.to_vec()) } else { Err("the container ended".to_owned()) }
+            }
+        });
+        let body: Response = worker::Response::from_stream(ticks).map_err(JsValue::from)?.into();
+        let init = init(200, "text/event-stream")?;
+        // What is written is compressed already.
+        Reflect::set(&init, &"encodeBody".into(), &"manual".into())?;
+        let response = Response::new_with_opt_readable_stream_and_init(body.body().as_ref(), &init)?;
+        response.headers().set("content-encoding", "gzip")?;
+        Ok(response)
     }
 
     async fn describe(&self, running: &Running, request: &Request, url: &worker::Url) -> Result<Response, JsValue> {
@@ -294,5 +327,10 @@ const PROCESS: &str = "emulated";
 const DEFAULT_BOOT_MILLIS: u64 = 300;
 /// The exit code of a process that was killed.
 const KILLED: i32 = 137;
+/// `tick` and a newline as a gzip file; several in a row are one too.
+const GZIPPED_TICK: [u8; 25] = [
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x2b, 0xc9, 0x4c, 0xce, 0xe6, 0x02, 0x00, 0x90, 0x27,
+    0x13, 0xa0, 0x05, 0x00, 0x00, 0x00,
+];
 /// The longest body that is echoed in JSON, in characters.
 const LONGEST_ECHO: usize = 64 * 1024;

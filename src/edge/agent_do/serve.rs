@@ -95,8 +95,8 @@ fn pass_back(traffic: Traffic, response: Response) -> Result<Response, JsValue> 
     let Some(body) = response.body() else { return Ok(response) };
     let headers = response.headers();
     let length = headers.get("content-length")?.and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| length <= LONGEST_UNWATCHED) || headers.has("content-encoding")? {
-        // It will not take long; or it is compressed, and a pipe would take it apart and compress it again.
+    if length.is_some_and(|length| length <= LONGEST_UNWATCHED) {
+        // It will not take long.
         return Ok(response);
     }
     let pipe = IdentityTransformStream::new()?;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { acquire, ask, full, lookup, pools, serve, stats } from "./support.mjs";
+import { acquire, ask, full, lookup, pools, serve, stats, until } from "./support.mjs";
 
 let server;
 before(async () => void (server = await serve(pools({ warm_target: 2, shards: 2 }))));
@@ -52,4 +52,17 @@ test("a changed shard count is not: ids would lose their containers", async () =
   const { config } = await full(server);
   assert.deepEqual([config.shards, config.warmTarget], [2, 3]);
   assert.equal((await stats(server)).shards.length, 2);
+});
+
+test("all-or-nothing: a restart with a broken POOLS_CONFIG leaves pools, stock and ids as they were", async () => {
+  const before = await stats(server);
+  const { container } = await lookup(server, "id-0");
+  await server.kill();
+  await server.start({ pools: '{"pools": {"p": {"warm_target": -1}}}' });
+  await until("the gateway has heard what is in force", async () => (await ask(server, "id-0")).status === 200);
+  assert.equal((await ask(server, "id-0")).headers.get("x-warm-pool"), "sticky");
+  assert.equal((await lookup(server, "id-0")).container, container);
+  const now = await full(server);
+  assert.deepEqual([now.config, now.assigned], [before.config, before.assigned]);
+  assert.equal((await (await server.fetch("/_warm/healthz")).json()).status, "degraded");
 });

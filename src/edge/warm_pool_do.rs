@@ -29,6 +29,7 @@ use super::entropy::RuntimeEntropy;
 use super::js::{self, CallError};
 use super::rpc::{POOL_COORDINATOR, WARM_POOL};
 use super::{container_rpc, log};
+use crate::config::parse_value;
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal};
@@ -187,19 +188,21 @@ impl WarmPool {
     #[wasm_bindgen(js_name = lookupContainer)]
     pub fn lookup_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
         let id = session_id(&id)?;
-        match self.inner.find(&id)? {
+        self.inner.with_plan(move |inner| match inner.find(&id)? {
             Some(assignment) => js::to_js(&assignment),
             None => Ok(JsValue::NULL),
-        }
+        })
     }
 
     /// The id is done with its container, which is drained. Returns whether it had one. Throws a refusal when another shard
     /// owns the id.
-    pub fn release(&self, id: JsValue) -> Result<bool, JsValue> {
+    pub fn release(&self, id: JsValue) -> Result<JsValue, JsValue> {
         let id = session_id(&id)?;
-        let had_one = self.inner.find(&id)?.is_some();
-        self.inner.drive(Input::Release(id)).map_err(|error| js::js_error(&error))?;
-        Ok(had_one)
+        self.inner.with_plan(move |inner| {
+            let had_one = inner.find(&id)?.is_some();
+            inner.drive(Input::Release(id)).map_err(|error| js::js_error(&error))?;
+            Ok(had_one.into())
+        })
     }
 
     /// [`LeaseRequest`] -> [`LeaseReply`]: an agent asks whether it may serve an id.
@@ -237,9 +240,13 @@ impl WarmPool {
         js::to_js(&self.inner.with(|shard| shard.plan().cloned())?)
     }
 
-    /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by.
-    pub fn configure(&self, plan: JsValue) -> Result<JsValue, JsValue> {
-        let plan: Plan = js::from_js(plan)?;
+    /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by. A pool that no
+    /// configuration has may be given its settings instead, with the keys that a pool has in `pools.toml`.
+    pub fn configure(&self, config: JsValue) -> Result<JsValue, JsValue> {
+        let plan = match js::get(&config, "version") {
+            version if version.is_undefined() => self.inner.plan_of_settings(&config)?,
+            _ => js::from_js(config)?,
+        };
         self.inner.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
         let version = self.inner.with(|shard| shard.plan().map(|plan| plan.version))?;
         js::to_js(&version.unwrap_or_default())
@@ -267,6 +274,22 @@ impl Inner {
         let loaded = self.loaded().map_err(|error| js::js_error(&error))?;
         let mut machine = loaded.machine.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?;
         Ok(body(&mut machine))
+    }
+
+    /// Does something that takes a plan: at once when the shard has one, else when it was told.
+    fn with_plan(
+        self: &Rc<Self>,
+        body: impl FnOnce(&Rc<Self>) -> Result<JsValue, JsValue> + 'static,
+    ) -> Result<JsValue, JsValue> {
+        if self.with(|shard| shard.plan().is_some())? {
+            return body(self);
+        }
+        let inner = Rc::clone(self);
+        let told = async move {
+            inner.ensure_plan().await?;
+            body(&inner)
+        };
+        Ok(future_to_promise(told).into())
     }
 
     /// The container of an id, or a refusal when it is not this shard that would know.
@@ -396,6 +419,24 @@ impl Inner {
         Ok(())
     }
 
+    /// The plan of a pool that is configured by code alone.
+    fn plan_of_settings(&self, settings: &JsValue) -> Result<Plan, JsValue> {
+        let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
+        let by_file = |plan: &Plan| plan.active && plan.version.version > 0;
+        if self.with(|shard| shard.plan().is_some_and(by_file))? {
+            let message = format!("pool {} has its settings from a configuration; change them there", id.pool);
+            return Err(js::js_error(&message));
+        }
+        // Leaves out what is undefined, as JSON does.
+        let text = js_sys::JSON::stringify(settings)?.as_string().unwrap_or_default();
+        let settings: serde_json::Value = serde_json::from_str(&text).map_err(|error| type_error(&error))?;
+        let document = serde_json::json!({ "pools": { id.pool.as_str(): settings } });
+        let config = parse_value(&document).map_err(|errors| type_error(&errors))?;
+        let pool = config.pools.into_values().next().ok_or_else(|| js::js_error("the settings name no pool"))?;
+        let version = PlanVersion { version: 0, stamp: bundled(&self.env).stamp };
+        Ok(Plan::fixed(version, pool, id.index))
+    }
+
     async fn report(self: &Rc<Self>, deadline: Millis) -> Result<(), CallError> {
         let threw = |error: worker::Error| CallError::Threw(error.to_string());
         let Ok(coordinators) = self.env.durable_object(POOL_COORDINATOR) else {
@@ -483,5 +524,9 @@ impl Inner {
 
 fn session_id(id: &JsValue) -> Result<SessionId, JsValue> {
     let text = id.as_string().ok_or_else(|| js_sys::TypeError::new("an id is a string"))?;
-    SessionId::try_from(text).map_err(|error| js_sys::TypeError::new(&error.to_string()).into())
+    SessionId::try_from(text).map_err(|error| type_error(&error))
+}
+
+fn type_error(error: &dyn std::fmt::Display) -> JsValue {
+    js_sys::TypeError::new(&error.to_string()).into()
 }

@@ -38,10 +38,16 @@ export interface WarmPoolRefusal extends Error {
   shards?: number;
 }
 
+/** Orders configurations. */
+export interface PlanVersion {
+  version: number;
+  stamp: number;
+}
+
 /** One shard in numbers; counters are since the object was loaded. */
 export interface ShardStats {
   shard: number;
-  plan: { version: number; stamp: number };
+  plan: PlanVersion;
   starting: number;
   warm: number;
   assigned: number;
@@ -75,6 +81,12 @@ export declare class WarmPool extends DurableObject {
   /** A container has stopped: its UUID, or `this.ctx.id.toString()` of its object. Any shard of the pool will do. */
   reportStopped(container: string): Promise<boolean>;
   getStats(): Promise<ShardStats>;
+  /**
+   * Gives a pool that no configuration has its settings: the keys that a pool has in `pools.toml`, in `camelCase` or
+   * `snake_case`, durations in ms or as text. Throws a `TypeError` that lists every mistake. To be called on each shard of the
+   * pool.
+   */
+  configure(settings: { container: string; warmTarget?: number; [key: string]: unknown }): Promise<PlanVersion>;
   /** Replaces every container that is not assigned. Resolves to how many were sent away. */
   shutdownPrewarmed(): Promise<number>;
 }

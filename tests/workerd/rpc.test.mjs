@@ -40,6 +40,26 @@ describe("a shard by RPC", () => {
     assert.equal((await rpc(server, "WARM_POOL", "ghost/0", "getStats")).total, 0);
   });
 
+  test("a pool that no configuration has can be configured by code, and only then serves", async () => {
+    const configure = (object, settings) => rpc(server, "WARM_POOL", object, "configure", settings);
+    await assert.rejects(configure("code/0", { container: "COUNTER", warmTaget: 1, shards: 0 }), (error) => {
+      return error.name === "TypeError" && /warmTarget/.test(error.message) && /shards/.test(error.message);
+    });
+    await assert.rejects(rpc(server, "WARM_POOL", "code/0", "getContainer", "alice"), { code: "unknown_pool" });
+    const settings = { container: "COUNTER", warmTarget: 1, start: { env: { BOOT_MS: "50" } } };
+    await configure("code/0", settings);
+    assert.match((await rpc(server, "WARM_POOL", "code/0", "getContainer", "alice")).container, UUID);
+    await configure("code/0", { ...settings, warmTarget: 2 });
+    assert.equal((await rpc(server, "WARM_POOL", "code/0", "getStats")).warmTarget, 2);
+    await assert.rejects(configure("p/0", settings), /from a configuration/);
+  });
+
+  test("release and lookup of an id that another shard owns are refused, not answered with nothing", async () => {
+    for (const method of ["release", "lookupContainer"]) {
+      await assert.rejects(rpc(server, "WARM_POOL", "p/3", method, "alice"), { code: "wrong_shard", shards: 1 });
+    }
+  });
+
   test("a shard beyond the count in force refuses ids", async () => {
     await assert.rejects(rpc(server, "WARM_POOL", "p/5", "getContainer", "alice"), { code: "wrong_shard", shards: 1 });
   });

@@ -14,7 +14,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures::future::join_all;
-use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -23,15 +22,15 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 use super::abort::abort;
 use super::alarm::Alarm;
 use super::bundled::bundled;
-use super::js::{self, CallError};
+use super::js;
 use super::log;
-use super::rpc::WARM_POOL;
+use super::rpc::ShardClient;
 use crate::config::Config;
 use crate::config::resolved::{Millis, Pool, PoolName};
 use crate::core::coordinator::{Coordinator, Deployed, Effects, Input};
 use crate::core::id::{ShardId, ShardIndex};
-use crate::core::plan::{Plan, PlanVersion};
-use crate::core::stats::{ShardStats, merge};
+use crate::core::plan::Plan;
+use crate::core::stats::merge;
 use crate::store::{Database, load_coordinator, save_coordinator};
 use crate::wire::coordinator::{
     ConfigProblem, ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport,
@@ -45,10 +44,10 @@ const STATS_DEADLINE: Millis = Millis::from_secs(2);
 /// Config versions, shares, merged stats.
 #[durable_object(alarm)]
 pub struct PoolCoordinator {
-    inner: Rc<Inner>,
+    driver: Rc<Driver>,
 }
 
-struct Inner {
+struct Driver {
     state: State,
     env: Env,
     /// The machine, or why there is none: then every call fails with it.
@@ -76,7 +75,7 @@ impl DurableObject for PoolCoordinator {
         if let Some(at) = loaded.as_ref().ok().and_then(|loaded| loaded.machine.try_borrow().ok()?.next_timeout()) {
             alarm.set(Some(at));
         }
-        Self { inner: Rc::new(Inner { state, env, loaded, alarm, broken: Cell::new(false) }) }
+        Self { driver: Rc::new(Driver { state, env, loaded, alarm, broken: Cell::new(false) }) }
     }
 
     async fn fetch(&self, _request: Request) -> worker::Result<Response> {
@@ -84,8 +83,8 @@ impl DurableObject for PoolCoordinator {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.inner.alarm.rang();
-        self.inner.drive(Input::Woken).map_err(worker::Error::from)?;
+        self.driver.alarm.rang();
+        self.driver.drive(Input::Woken).map_err(worker::Error::from)?;
         Response::empty()
     }
 }
@@ -95,11 +94,11 @@ impl PoolCoordinator {
     /// [`ShardReport`] -> [`ReportReply`].
     pub fn report(&self, report: JsValue) -> Result<JsValue, JsValue> {
         let ShardReport { shard, plan } = js::from_js(report)?;
-        self.inner.deploy()?;
+        self.driver.deploy()?;
         if let Some(version) = plan {
-            self.inner.drive(Input::Acknowledged(shard.clone(), version)).map_err(|error| js::js_error(&error))?;
+            self.driver.drive(Input::Acknowledged(shard.clone(), version)).map_err(|error| js::js_error(&error))?;
         }
-        let reply = self.inner.with(|machine| match machine.plan_of(&shard) {
+        let reply = self.driver.with(|machine| match machine.plan_of(&shard) {
             None => ReportReply::UnknownPool,
             Some(in_force) if plan.is_some_and(|has| has >= in_force.version) => ReportReply::Current,
             Some(in_force) => ReportReply::Changed(Box::new(in_force)),
@@ -110,8 +109,8 @@ impl PoolCoordinator {
     /// [`PlanQuestion`] -> [`PlanReply`].
     pub fn plan(&self, question: JsValue) -> Result<JsValue, JsValue> {
         let PlanQuestion { known } = js::from_js(question)?;
-        self.inner.deploy()?;
-        let reply = self.inner.with(|machine| {
+        self.driver.deploy()?;
+        let reply = self.driver.with(|machine| {
             if known >= machine.version() { PlanReply::Current } else { PlanReply::Changed(Box::new(view(machine))) }
         })?;
         js::to_js(&reply)
@@ -120,16 +119,16 @@ impl PoolCoordinator {
     /// The [`ConfigView`] in force.
     #[wasm_bindgen(js_name = getConfig)]
     pub fn get_config(&self) -> Result<JsValue, JsValue> {
-        self.inner.deploy()?;
-        js::to_js(&self.inner.with(view)?)
+        self.driver.deploy()?;
+        js::to_js(&self.driver.with(view)?)
     }
 
     /// [`Config`] -> [`PutReply`].
     #[wasm_bindgen(js_name = putConfig)]
     pub fn put_config(&self, config: JsValue) -> Result<JsValue, JsValue> {
         let config: Config = js::from_js(config)?;
-        self.inner.deploy()?;
-        let objections = self.inner.with(|machine| machine.objections(&config))?;
+        self.driver.deploy()?;
+        let objections = self.driver.with(|machine| machine.objections(&config))?;
         if !objections.is_empty() {
             let problem = |objection: crate::core::coordinator::Objection| ConfigProblem {
                 path: format!("pools.{}.shards", objection.pool),
@@ -141,32 +140,32 @@ impl PoolCoordinator {
             };
             return js::to_js(&PutReply::Refused(objections.into_iter().map(problem).collect()));
         }
-        self.inner.drive(Input::Put(Box::new(config))).map_err(|error| js::js_error(&error))?;
-        js::to_js(&PutReply::Applied(Box::new(self.inner.with(view)?)))
+        self.driver.drive(Input::Put(Box::new(config))).map_err(|error| js::js_error(&error))?;
+        js::to_js(&PutReply::Applied(Box::new(self.driver.with(view)?)))
     }
 
     /// Drops what `putConfig` set; returns the [`ConfigView`] in force then.
     #[wasm_bindgen(js_name = deleteConfig)]
     pub fn delete_config(&self) -> Result<JsValue, JsValue> {
-        self.inner.deploy()?;
-        self.inner.drive(Input::DropOverride).map_err(|error| js::js_error(&error))?;
+        self.driver.deploy()?;
+        self.driver.drive(Input::DropOverride).map_err(|error| js::js_error(&error))?;
         self.get_config()
     }
 
     /// `{pools: [stats]}`, of one pool or (null) of all.
     pub fn stats(&self, pool: JsValue) -> Result<JsValue, JsValue> {
-        self.inner.deploy()?;
+        self.driver.deploy()?;
         let wanted = pool.as_string();
         let pools: Vec<(PoolName, Pool)> = self
-            .inner
+            .driver
             .with(|machine| machine.config().pools)?
             .into_iter()
             .filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name.as_str()))
             .collect();
-        let inner = Rc::clone(&self.inner);
+        let driver = Rc::clone(&self.driver);
         Ok(future_to_promise(async move {
             // All at once: one that is slow must not hold the others up.
-            let stats = join_all(pools.iter().map(|(name, pool)| inner.pool_stats(name, pool))).await;
+            let stats = join_all(pools.iter().map(|(name, pool)| driver.pool_stats(name, pool))).await;
             let stats: Vec<Value> =
                 stats.into_iter().collect::<Result<_, _>>().map_err(|error| js::js_error(&error))?;
             js::to_js(&json!({ "pools": stats }))
@@ -177,29 +176,28 @@ impl PoolCoordinator {
     /// Has every shard of a pool replace its unassigned containers. Returns how many were sent away.
     #[wasm_bindgen(js_name = shutdownPrewarmed)]
     pub fn shutdown_prewarmed(&self, pool: JsValue) -> Result<JsValue, JsValue> {
-        self.inner.deploy()?;
+        self.driver.deploy()?;
         let name = pool.as_string().unwrap_or_default();
         let shards: Vec<ShardId> =
-            self.inner.with(|machine| machine.shards().filter(|shard| shard.pool.as_str() == name).collect())?;
-        let inner = Rc::clone(&self.inner);
+            self.driver.with(|machine| machine.shards().filter(|shard| shard.pool.as_str() == name).collect())?;
+        let driver = Rc::clone(&self.driver);
         Ok(future_to_promise(async move {
-            let calls: FuturesUnordered<_> =
-                shards.iter().map(|shard| inner.call(shard, "shutdownPrewarmed", &[], PUSH_DEADLINE)).collect();
-            let mut count = 0.0;
-            for answer in calls.collect::<Vec<_>>().await {
+            let clients: Vec<ShardClient<'_>> =
+                shards.into_iter().map(|shard| ShardClient::new(&driver.env, shard).within(PUSH_DEADLINE)).collect();
+            let mut count = 0;
+            for answer in join_all(clients.iter().map(ShardClient::shutdown_prewarmed)).await {
                 // One that failed is told to the caller: its containers are still there.
-                let answer = answer.map_err(|error| js::js_error(&error.to_string()))?;
-                count += answer.as_f64().unwrap_or_default();
+                count += answer.map_err(|error| js::js_error(&error.to_string()))?;
             }
-            Ok(JsValue::from_f64(count))
+            Ok(JsValue::from(count))
         })
         .into())
     }
 
     /// Sees to it that every shard has the plan in force, and so wakes those that never ran.
     pub fn prime(&self) -> Result<(), JsValue> {
-        self.inner.deploy()?;
-        self.inner.drive(Input::Woken).map_err(|error| js::js_error(&error))
+        self.driver.deploy()?;
+        self.driver.drive(Input::Woken).map_err(|error| js::js_error(&error))
     }
 }
 
@@ -207,7 +205,7 @@ fn view(machine: &Coordinator) -> ConfigView {
     ConfigView { version: machine.version(), source: machine.source(), config: machine.config() }
 }
 
-impl Inner {
+impl Driver {
     fn loaded(&self) -> Result<&Loaded, String> {
         if self.broken.get() {
             return Err("the object is being restarted; try again".to_owned());
@@ -245,14 +243,15 @@ impl Inner {
             self.alarm.set(machine.next_timeout());
         }
         for (shard, plan) in fx.pushes {
-            let inner = Rc::clone(self);
-            self.state.wait_until(async move { inner.push(shard, plan).await });
+            let driver = Rc::clone(self);
+            self.state.wait_until(async move { driver.push(shard, plan).await });
         }
         Ok(())
     }
 
     async fn push(self: &Rc<Self>, shard: ShardId, plan: Plan) {
-        let input = match self.send(&shard, &plan).await {
+        let sent = ShardClient::new(&self.env, shard.clone()).within(PUSH_DEADLINE).configure(&plan).await;
+        let input = match sent {
             Ok(version) => Input::Acknowledged(shard, version),
             Err(error) => {
                 tracing::warn!(%shard, %error, "a plan could not be sent to its shard");
@@ -264,40 +263,20 @@ impl Inner {
         }
     }
 
-    async fn send(&self, shard: &ShardId, plan: &Plan) -> Result<PlanVersion, CallError> {
-        let threw = |error: JsValue| CallError::Threw(js::error_text(&error));
-        let plan = js::to_js(plan).map_err(threw)?;
-        let version = self.call(shard, "configure", &[plan], PUSH_DEADLINE).await?;
-        js::from_js(version).map_err(threw)
-    }
-
-    async fn call(
-        &self,
-        shard: &ShardId,
-        method: &str,
-        args: &[JsValue],
-        deadline: Millis,
-    ) -> Result<JsValue, CallError> {
-        let threw = |error: worker::Error| CallError::Threw(error.to_string());
-        let pools = self.env.durable_object(WARM_POOL).map_err(threw)?;
-        let stub = pools.get_by_name(&shard.to_string()).map_err(threw)?;
-        js::invoke(&stub.into_rpc(), method, args, deadline).await
-    }
-
     /// A pool's name, configuration and numbers, in the shape of `cf-container-warm-pool` with ours beside.
     async fn pool_stats(&self, name: &PoolName, pool: &Pool) -> Result<Value, String> {
-        let asked: FuturesUnordered<_> =
-            (0..pool.shards.get()).map(ShardIndex).map(|index| self.shard_stats(name, index)).collect();
         let mut answered = Vec::new();
         let mut missing = Vec::new();
-        for (index, stats) in asked.collect::<Vec<_>>().await {
+        let asked = (0..pool.shards.get()).map(ShardIndex).map(|index| async move {
+            let shard = ShardId { pool: name.clone(), index };
+            (index, ShardClient::new(&self.env, shard).within(STATS_DEADLINE).stats().await)
+        });
+        for (index, stats) in join_all(asked).await {
             match stats {
-                Some(stats) => answered.push(stats),
-                None => missing.push(index),
+                Ok(stats) => answered.push(stats),
+                Err(_) => missing.push(index),
             }
         }
-        answered.sort_by_key(|stats| stats.shard);
-        missing.sort();
         let mut stats = serde_json::to_value(merge(answered, missing)).map_err(|error| error.to_string())?;
         if let Some(fields) = stats.as_object_mut() {
             fields.insert("name".to_owned(), json!(name));
@@ -305,12 +284,5 @@ impl Inner {
             fields.insert("maxInstances".to_owned(), json!(pool.max_instances));
         }
         Ok(stats)
-    }
-
-    async fn shard_stats(&self, pool: &PoolName, index: ShardIndex) -> (ShardIndex, Option<ShardStats>) {
-        let shard = ShardId { pool: pool.clone(), index };
-        let answer = self.call(&shard, "getStats", &[], STATS_DEADLINE).await;
-        let stats = answer.ok().and_then(|answer| js::from_js(answer).ok());
-        (index, stats)
     }
 }

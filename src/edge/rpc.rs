@@ -14,7 +14,7 @@ use crate::core::outcome::Assignment;
 use crate::core::plan::{Plan, PlanVersion};
 use crate::core::stats::{MergedStats, ShardStats};
 use crate::wire::COORDINATOR_NAME;
-use crate::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, PutReply};
+use crate::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport};
 use crate::wire::shard::{AcquireReply, AcquireRequest};
 
 /// The binding of the shards.
@@ -33,12 +33,18 @@ const ACQUIRE_MARGIN: Millis = Millis::from_secs(10);
 pub struct ShardClient<'e> {
     env: &'e Env,
     shard: ShardId,
+    deadline: Millis,
 }
 
 impl<'e> ShardClient<'e> {
     /// The client of `shard`.
     pub fn new(env: &'e Env, shard: ShardId) -> Self {
-        Self { env, shard }
+        Self { env, shard, deadline: DEADLINE }
+    }
+
+    /// The same, with another deadline for the calls that do not wait for a container.
+    pub fn within(self, deadline: Millis) -> Self {
+        Self { deadline, ..self }
     }
 
     /// The container of an id, which gets one when it has none, within `acquire_timeout`.
@@ -48,33 +54,44 @@ impl<'e> ShardClient<'e> {
 
     /// The container of an id, if it has one.
     pub async fn lookup(&self, id: &SessionId) -> Result<Option<Assignment>, CallError> {
-        js::ask(&self.stub()?, "lookupContainer", id, DEADLINE).await
+        js::ask(&self.stub()?, "lookupContainer", id, self.deadline).await
     }
 
     /// Takes the container from an id. Returns whether it had one.
     pub async fn release(&self, id: &SessionId) -> Result<bool, CallError> {
-        js::ask(&self.stub()?, "release", id, DEADLINE).await
+        js::ask(&self.stub()?, "release", id, self.deadline).await
     }
 
     /// Hands the shard a plan, which it takes unless it has a newer one. Returns the version it works by.
     pub async fn configure(&self, plan: &Plan) -> Result<PlanVersion, CallError> {
-        js::ask(&self.stub()?, "configure", plan, DEADLINE).await
+        js::ask(&self.stub()?, "configure", plan, self.deadline).await
+    }
+
+    /// The plan it works by; none when it has none yet.
+    pub async fn plan(&self) -> Result<Option<Plan>, CallError> {
+        receive(js::invoke(&self.stub()?, "getPlan", &[], self.deadline).await?)
     }
 
     /// The shard in numbers.
     pub async fn stats(&self) -> Result<ShardStats, CallError> {
-        receive(js::invoke(&self.stub()?, "getStats", &[], DEADLINE).await?)
+        receive(js::invoke(&self.stub()?, "getStats", &[], self.deadline).await?)
     }
 
     /// Replaces the shard's containers that are not assigned. Returns how many there were.
     pub async fn shutdown_prewarmed(&self) -> Result<u32, CallError> {
-        receive(js::invoke(&self.stub()?, "shutdownPrewarmed", &[], DEADLINE).await?)
+        receive(js::invoke(&self.stub()?, "shutdownPrewarmed", &[], self.deadline).await?)
     }
 
     /// Tells that a container has stopped, named by its UUID or its object's hex id, whichever shard has it. Returns whether
     /// one did.
     pub async fn report_stopped(&self, container: &str) -> Result<bool, CallError> {
-        js::ask(&self.stub()?, "reportStopped", &container, DEADLINE).await
+        js::ask(&self.stub()?, "reportStopped", &container, self.deadline).await
+    }
+
+    /// Like [`Self::report_stopped`], for a container of this very shard: it asks no sibling.
+    pub async fn has_stopped(&self, container: &str) -> Result<bool, CallError> {
+        let args = [JsValue::from_str(container), JsValue::TRUE];
+        receive(js::invoke(&self.stub()?, "reportStopped", &args, self.deadline).await?)
     }
 
     fn stub(&self) -> Result<JsValue, CallError> {
@@ -91,6 +108,11 @@ impl<'e> CoordinatorClient<'e> {
     /// The client of the one coordinator.
     pub fn new(env: &'e Env) -> Self {
         Self { env }
+    }
+
+    /// What a shard says of itself, within `deadline`.
+    pub async fn report(&self, report: &ShardReport, deadline: Millis) -> Result<ReportReply, CallError> {
+        self.ask("report", report, deadline).await
     }
 
     /// Whether the configuration known is in force, and if not, which one is.

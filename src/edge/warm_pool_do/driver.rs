@@ -1,0 +1,215 @@
+//! Steps, writes, effects of a shard: see the folder's documentation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures::channel::oneshot;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::future_to_promise;
+use worker::{Env, State};
+
+use super::plans::plan_of_this_deploy;
+use crate::config::resolved::Millis;
+use crate::core::id::{ContainerId, SessionId, ShardId};
+use crate::core::outcome::{Assignment, Refusal};
+use crate::core::shard::{Action, Effects, Event, Input, Shard, WaiterId};
+use crate::edge::abort::abort;
+use crate::edge::alarm::Alarm;
+use crate::edge::entropy::RuntimeEntropy;
+use crate::edge::{container_rpc, js, log};
+use crate::store::{Database, load_shard, save_shard};
+
+/// How long a report to the coordinator, or a call to a sibling, may take.
+pub const PEER_DEADLINE: Millis = Millis::from_secs(5);
+/// How long until a shard that cannot be loaded looks again.
+const RETRY_AFTER: Millis = Millis::from_secs(60);
+
+/// The shard and what it acts on.
+pub struct Driver {
+    pub(super) state: State,
+    pub(super) env: Env,
+    /// The shard, or why there is none: then every call fails with it.
+    shard: Result<Loaded, String>,
+    waiters: RefCell<BTreeMap<WaiterId, oneshot::Sender<Result<Assignment, Refusal>>>>,
+    next_waiter: Cell<u64>,
+    alarm: Alarm,
+    /// Memory is ahead of the rows: the object is about to be loaded anew, and does nothing more.
+    broken: Cell<bool>,
+    /// The ids by which container objects know themselves, as far as they were asked for.
+    pub(super) hex_ids: RefCell<BTreeMap<String, ContainerId>>,
+}
+
+pub(super) struct Loaded {
+    pub id: ShardId,
+    pub machine: RefCell<Shard>,
+    database: Database,
+}
+
+impl Driver {
+    /// Loads the shard and takes up what was under way, by way of the alarm.
+    pub fn new(state: State, env: Env) -> Rc<Self> {
+        let shard = load(&state, &env);
+        let alarm = Alarm::of(&state);
+        if let Ok(loaded) = &shard {
+            alarm.set(loaded.machine.try_borrow().ok().and_then(|machine| machine.next_timeout()));
+        }
+        Rc::new(Self {
+            state,
+            env,
+            shard,
+            waiters: RefCell::new(BTreeMap::new()),
+            next_waiter: Cell::new(0),
+            alarm,
+            broken: Cell::new(false),
+            hex_ids: RefCell::new(BTreeMap::new()),
+        })
+    }
+
+    /// The alarm rang.
+    pub fn alarm_rang(self: &Rc<Self>) {
+        self.alarm.rang();
+        if let Err(error) = self.drive(Input::Woken) {
+            // A handler that fails is retried a few times and then never again.
+            tracing::error!(error, "a shard could not take a step; it tries again");
+            self.alarm.set(Some(js::now() + RETRY_AFTER));
+        }
+    }
+
+    /// The shard, unless there is none or it is done for.
+    pub(super) fn loaded(&self) -> Result<&Loaded, String> {
+        if self.broken.get() {
+            return Err("the object is being restarted; try again".to_owned());
+        }
+        self.shard.as_ref().map_err(Clone::clone)
+    }
+
+    /// Runs something on the machine that writes nothing.
+    pub fn with<T>(&self, body: impl FnOnce(&mut Shard) -> T) -> Result<T, JsValue> {
+        let loaded = self.loaded().map_err(|error| js::js_error(&error))?;
+        let mut machine = loaded.machine.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?;
+        Ok(body(&mut machine))
+    }
+
+    /// Does something that takes a plan: at once when the shard has one, else when it was told.
+    pub fn with_plan(
+        self: &Rc<Self>,
+        body: impl FnOnce(&Rc<Self>) -> Result<JsValue, JsValue> + 'static,
+    ) -> Result<JsValue, JsValue> {
+        if self.with(|shard| shard.plan().is_some())? {
+            return body(self);
+        }
+        let driver = Rc::clone(self);
+        let told = async move {
+            driver.ensure_plan().await?;
+            body(&driver)
+        };
+        Ok(future_to_promise(told).into())
+    }
+
+    /// The container of an id, or a refusal when it is not this shard that would know.
+    pub fn find(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
+        let (found, refusal) = self.with(|shard| (shard.lookup(id), shard.not_here(id, None)))?;
+        match (found, refusal) {
+            (None, Some(refusal)) => Err(js::refusal_error(&refusal)),
+            (found, _) => Ok(found),
+        }
+    }
+
+    pub fn sticky(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
+        self.with(|shard| shard.sticky(id))
+    }
+
+    /// The step: see the module's documentation.
+    pub fn drive(self: &Rc<Self>, input: Input) -> Result<Vec<Event>, String> {
+        let loaded = self.loaded()?;
+        let mut entropy = RuntimeEntropy;
+        let mut fx = Effects::new(&mut entropy);
+        {
+            let mut machine = loaded.machine.try_borrow_mut().map_err(|error| error.to_string())?;
+            machine.step(js::now(), input, &mut fx);
+            if let Err(error) = save_shard(&loaded.database, &fx.writes) {
+                let error = log::error_chain(&error);
+                self.broken.set(true);
+                abort(&self.state, &error);
+                return Err(error);
+            }
+            self.alarm.set(machine.next_timeout());
+        }
+        let Effects { actions, events, .. } = fx;
+        for event in &events {
+            log::shard_event(&loaded.id, event);
+        }
+        for action in actions {
+            self.run(&loaded.id, action);
+        }
+        Ok(events)
+    }
+
+    fn run(self: &Rc<Self>, owner: &ShardId, action: Action) {
+        match action {
+            Action::Reply(waiter, reply) => {
+                let waiter = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&waiter));
+                if let Some(waiter) = waiter {
+                    // A caller that is gone does not mind.
+                    waiter.send(reply).ok();
+                }
+            }
+            Action::Call { container, binding, call } => {
+                let (driver, owner) = (Rc::clone(self), owner.clone());
+                self.state.wait_until(async move {
+                    let input = container_rpc::perform(&driver.env, &owner, container, &binding, call).await;
+                    driver.drive_logged(input);
+                });
+            }
+            Action::Report => {
+                let driver = Rc::clone(self);
+                self.state.wait_until(async move {
+                    if let Err(error) = driver.report(PEER_DEADLINE).await {
+                        tracing::debug!(%error, "the coordinator did not answer a report");
+                    }
+                });
+            }
+        }
+    }
+
+    pub fn drive_logged(self: &Rc<Self>, input: Input) {
+        if let Err(error) = self.drive(input) {
+            tracing::error!(error, "a shard could not take a step");
+        }
+    }
+
+    pub async fn acquire(
+        self: &Rc<Self>,
+        id: SessionId,
+        shards: Option<u32>,
+        suspect: Option<ContainerId>,
+    ) -> Result<Result<Assignment, Refusal>, JsValue> {
+        self.ensure_plan().await?;
+        let waiter = WaiterId(self.next_waiter.get());
+        self.next_waiter.set(waiter.0 + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.waiters.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?.insert(waiter, sender);
+        self.drive(Input::Acquire { waiter, id, shards, suspect }).map_err(|error| js::js_error(&error))?;
+        receiver.await.map_err(|_| js::js_error("the shard was restarted; try again"))
+    }
+}
+
+fn load(state: &State, env: &Env) -> Result<Loaded, String> {
+    let id: ShardId = match state.id().name() {
+        Some(name) => name.parse().map_err(|error| format!("{error}, not {name:?}"))?,
+        None => return Err("a WarmPool object must be addressed by name, as `{pool}/{shard}`".to_owned()),
+    };
+    let (database, rows) = load_shard(state).map_err(|error| log::error_chain(&error))?;
+    let mut machine = Shard::load(id.clone(), rows, js::now());
+    if let Some(plan) = plan_of_this_deploy(&machine, env) {
+        let mut entropy = RuntimeEntropy;
+        let mut fx = Effects::new(&mut entropy);
+        machine.adopt(plan, &mut fx);
+        save_shard(&database, &fx.writes).map_err(|error| log::error_chain(&error))?;
+        for event in &fx.events {
+            log::shard_event(&id, event);
+        }
+    }
+    Ok(Loaded { id, machine: RefCell::new(machine), database })
+}

@@ -1,0 +1,177 @@
+//! The `WarmPool` Durable Object: one shard, named `{pool}/{shard}`.
+//!
+//! A thin adapter over [`Shard`](crate::core::shard::Shard). For every input it does, in one synchronous function: borrow, step, write the rows in
+//! one transaction, set the one alarm, release the borrow; only then it runs the effects, and the result of each comes
+//! back as a new input. So no borrow crosses an await, and nothing is done before it is written (the runtime holds
+//! outgoing messages until writes are durable). A write that fails throws the object away: it is loaded anew from its
+//! rows, which know nothing of the step.
+//!
+//! RPC methods (see `src/shim/index.d.ts`): `acquire`, `getContainer`, `lookupContainer`, `release`, `confirmLease`,
+//! `reportStopped`, `getStats`, `getPlan`, `configure`, `shutdownPrewarmed`.
+
+// The methods that the macro adds have no documentation.
+#![allow(missing_docs)]
+
+mod driver;
+mod plans;
+mod reports;
+
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use driver::Driver;
+
+use super::{js, log};
+use crate::core::id::SessionId;
+use crate::core::shard::{DrainCause, Event, Input};
+use crate::wire::agent::{LeaseReply, LeaseRequest};
+use crate::wire::shard::{AcquireReply, AcquireRequest};
+
+/// One shard of one pool.
+#[durable_object(alarm)]
+pub struct WarmPool {
+    driver: Rc<Driver>,
+}
+
+impl DurableObject for WarmPool {
+    fn new(state: State, env: Env) -> Self {
+        log::init();
+        Self { driver: Driver::new(state, env) }
+    }
+
+    async fn fetch(&self, _request: Request) -> worker::Result<Response> {
+        Response::error("A WarmPool is called by RPC.", 405)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.driver.alarm_rang();
+        Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl WarmPool {
+    /// [`AcquireRequest`] -> [`AcquireReply`]. At once when the id has a container, else a promise.
+    pub fn acquire(&self, request: JsValue) -> Result<JsValue, JsValue> {
+        let AcquireRequest { id, shards, suspect } = js::from_js(request)?;
+        if suspect.is_none()
+            && let Some(assignment) = self.driver.sticky(&id)?
+        {
+            return js::to_js(&AcquireReply::Assigned(assignment));
+        }
+        let driver = Rc::clone(&self.driver);
+        let reply = async move {
+            js::to_js(&match driver.acquire(id, shards, suspect).await? {
+                Ok(assignment) => AcquireReply::Assigned(assignment),
+                Err(refusal) => AcquireReply::Refused(refusal),
+            })
+        };
+        Ok(future_to_promise(reply).into())
+    }
+
+    /// The container of an id, which gets one when it has none. Throws a refusal as an `Error` whose `code` and
+    /// `retryAfterMillis` say what it is.
+    #[wasm_bindgen(js_name = getContainer)]
+    pub fn get_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
+        let id = session_id(&id)?;
+        if let Some(assignment) = self.driver.sticky(&id)? {
+            return js::to_js(&assignment);
+        }
+        let driver = Rc::clone(&self.driver);
+        let reply = async move {
+            match driver.acquire(id, None, None).await? {
+                Ok(assignment) => js::to_js(&assignment),
+                Err(refusal) => Err(js::refusal_error(&refusal)),
+            }
+        };
+        Ok(future_to_promise(reply).into())
+    }
+
+    /// The container of an id, or null. Gives it none. Throws a refusal when another shard owns the id.
+    #[wasm_bindgen(js_name = lookupContainer)]
+    pub fn lookup_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
+        let id = session_id(&id)?;
+        self.driver.with_plan(move |driver| match driver.find(&id)? {
+            Some(assignment) => js::to_js(&assignment),
+            None => Ok(JsValue::NULL),
+        })
+    }
+
+    /// The id is done with its container, which is drained. Returns whether it had one. Throws a refusal when another shard
+    /// owns the id.
+    pub fn release(&self, id: JsValue) -> Result<JsValue, JsValue> {
+        let id = session_id(&id)?;
+        self.driver.with_plan(move |driver| {
+            let had_one = driver.find(&id)?.is_some();
+            driver.drive(Input::Release(id)).map_err(|error| js::js_error(&error))?;
+            Ok(had_one.into())
+        })
+    }
+
+    /// [`LeaseRequest`] -> [`LeaseReply`]: an agent asks whether it may serve an id.
+    #[wasm_bindgen(js_name = confirmLease)]
+    pub fn confirm_lease(&self, request: JsValue) -> Result<JsValue, JsValue> {
+        let LeaseRequest { container, session, epoch } = js::from_js(request)?;
+        let granted = self.driver.with(|shard| shard.confirm(js::now(), container, &session, epoch))?;
+        js::to_js(&granted.map_or(LeaseReply::Denied, LeaseReply::Granted))
+    }
+
+    /// A container has stopped, named by its UUID or by its object's hex id. Returns whether it was on the books of this
+    /// shard, or (unless `forwarded`) of a sibling.
+    #[wasm_bindgen(js_name = reportStopped)]
+    pub fn report_stopped(&self, container: JsValue, forwarded: JsValue) -> Result<JsValue, JsValue> {
+        let name = container.as_string().ok_or_else(|| js_sys::TypeError::new("reportStopped takes a string"))?;
+        if self.driver.report_stopped(&name).map_err(|error| js::js_error(&error))? {
+            return Ok(JsValue::TRUE);
+        }
+        if forwarded.is_truthy() {
+            return Ok(JsValue::FALSE);
+        }
+        let driver = Rc::clone(&self.driver);
+        Ok(future_to_promise(async move { Ok(driver.forward_stopped(name).await?.into()) }).into())
+    }
+
+    /// The shard in numbers.
+    #[wasm_bindgen(js_name = getStats)]
+    pub fn get_stats(&self) -> Result<JsValue, JsValue> {
+        js::to_js(&self.driver.with(|shard| shard.stats(js::now()))?)
+    }
+
+    /// The [`Plan`] that the shard works by, or null.
+    #[wasm_bindgen(js_name = getPlan)]
+    pub fn get_plan(&self) -> Result<JsValue, JsValue> {
+        js::to_js(&self.driver.with(|shard| shard.plan().cloned())?)
+    }
+
+    /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by. A pool that no
+    /// configuration has may be given its settings instead, with the keys that a pool has in `pools.toml`.
+    pub fn configure(&self, config: JsValue) -> Result<JsValue, JsValue> {
+        let plan = match js::get(&config, "version") {
+            version if version.is_undefined() => self.driver.plan_of_settings(&config)?,
+            _ => js::from_js(config)?,
+        };
+        self.driver.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
+        let version = self.driver.with(|shard| shard.plan().map(|plan| plan.version))?;
+        js::to_js(&version.unwrap_or_default())
+    }
+
+    /// Replaces every container that is not assigned. Returns how many were sent away.
+    #[wasm_bindgen(js_name = shutdownPrewarmed)]
+    pub fn shutdown_prewarmed(&self) -> Result<u32, JsValue> {
+        let events = self.driver.drive(Input::ShutdownPrewarmed).map_err(|error| js::js_error(&error))?;
+        let sent_away = |event: &&Event| matches!(event, Event::Draining(_, DrainCause::Shutdown));
+        Ok(u32::try_from(events.iter().filter(sent_away).count()).unwrap_or(u32::MAX))
+    }
+}
+
+fn session_id(id: &JsValue) -> Result<SessionId, JsValue> {
+    let text = id.as_string().ok_or_else(|| js_sys::TypeError::new("an id is a string"))?;
+    SessionId::try_from(text).map_err(|error| type_error(&error))
+}
+
+fn type_error(error: &dyn std::fmt::Display) -> JsValue {
+    js_sys::TypeError::new(&error.to_string()).into()
+}

@@ -1,0 +1,110 @@
+//! Where a shard's plan comes from: the coordinator, else a sibling, else what this deploy bundles, else code.
+
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use worker::Env;
+
+use super::driver::Driver;
+use super::type_error;
+use crate::config::parse_value;
+use crate::config::resolved::Millis;
+use crate::core::id::{ShardId, ShardIndex};
+use crate::core::plan::{Plan, PlanVersion, Share};
+use crate::core::shard::{Input, Shard};
+use crate::edge::bundled::bundled;
+use crate::edge::js::{self, CallError};
+use crate::edge::rpc::{CoordinatorClient, POOL_COORDINATOR, ShardClient};
+use crate::wire::coordinator::{ReportReply, ShardReport};
+
+/// How long a shard without a plan waits for the coordinator, and then for a sibling.
+const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
+/// In force under any shard count.
+const FIRST_SHARD: ShardIndex = ShardIndex(0);
+
+/// What a newer deploy than the shard knows has bundled for its pool.
+pub(super) fn plan_of_this_deploy(machine: &Shard, env: &Env) -> Option<Plan> {
+    let plan = machine.plan()?;
+    let bundled = bundled(env);
+    let pool = bundled.config.pools.get(&machine.id().pool);
+    if pool.is_none() && plan.version.version == 0 {
+        // Configured by code, not by a file: no file can take it away.
+        return None;
+    }
+    plan.deployed(pool, bundled.stamp, machine.id().index)
+}
+
+impl Driver {
+    /// A shard that was never told its plan asks the coordinator once, because the shard count in force may be another
+    /// than the bundled one. If it does not answer, the pool's first shard is asked, which is in force under any count.
+    /// What is bundled will do when that one has no plan either, for then no id of the pool has a container.
+    pub async fn ensure_plan(self: &Rc<Self>) -> Result<(), JsValue> {
+        let has_plan = || self.with(|shard| shard.plan().is_some());
+        if has_plan()? {
+            return Ok(());
+        }
+        let Err(error) = self.report(FIRST_PLAN_DEADLINE).await else { return self.take_bundled_plan(None) };
+        tracing::warn!(%error, "the coordinator did not answer a shard that has no plan yet");
+        if has_plan()? {
+            return Ok(());
+        }
+        let me = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
+        if me.index == FIRST_SHARD {
+            return self.take_bundled_plan(None);
+        }
+        let first = ShardId { index: FIRST_SHARD, ..me };
+        let plan = ShardClient::new(&self.env, first).within(FIRST_PLAN_DEADLINE).plan().await;
+        self.take_bundled_plan(plan.map_err(|error| js::js_error(&error.to_string()))?)
+    }
+
+    /// Takes what is bundled, or the plan of a sibling, unless the shard has got one meanwhile.
+    fn take_bundled_plan(self: &Rc<Self>, sibling: Option<Plan>) -> Result<(), JsValue> {
+        let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
+        let bundled = bundled(&self.env);
+        let of_bundle = || {
+            let pool = bundled.config.pools.get(&id.pool)?;
+            Some(Plan::fixed(PlanVersion { version: 0, stamp: bundled.stamp }, pool.clone(), id.index))
+        };
+        let of_sibling = sibling.map(|plan| Plan { share: Share::even(&plan.pool, id.index), ..plan });
+        if self.with(|shard| shard.plan().is_none())?
+            && let Some(plan) = of_sibling.or_else(of_bundle)
+        {
+            self.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
+        }
+        Ok(())
+    }
+
+    /// The plan of a pool that is configured by code alone.
+    pub fn plan_of_settings(&self, settings: &JsValue) -> Result<Plan, JsValue> {
+        let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
+        let by_file = |plan: &Plan| plan.active && plan.version.version > 0;
+        if self.with(|shard| shard.plan().is_some_and(by_file))? {
+            let message = format!("pool {} has its settings from a configuration; change them there", id.pool);
+            return Err(js::js_error(&message));
+        }
+        // Leaves out what is undefined, as JSON does.
+        let text = js_sys::JSON::stringify(settings)?.as_string().unwrap_or_default();
+        let settings: serde_json::Value = serde_json::from_str(&text).map_err(|error| type_error(&error))?;
+        let document = serde_json::json!({ "pools": { id.pool.as_str(): settings } });
+        let config = parse_value(&document).map_err(|errors| type_error(&errors))?;
+        let pool = config.pools.into_values().next().ok_or_else(|| js::js_error("the settings name no pool"))?;
+        let version = PlanVersion { version: 0, stamp: bundled(&self.env).stamp };
+        Ok(Plan::fixed(version, pool, id.index))
+    }
+
+    /// Tells the coordinator which plan the shard works by, and takes a newer one.
+    pub async fn report(self: &Rc<Self>, deadline: Millis) -> Result<(), CallError> {
+        if self.env.durable_object(POOL_COORDINATOR).is_err() {
+            // Without a coordinator the shards work by static shares.
+            return Ok(());
+        }
+        let shard = self.loaded().map_err(CallError::Threw)?.id.clone();
+        let plan = self.with(|shard| shard.plan().map(|plan| plan.version)).unwrap_or(None);
+        let reply = CoordinatorClient::new(&self.env).report(&ShardReport { shard, plan }, deadline).await?;
+        match reply {
+            ReportReply::Current | ReportReply::UnknownPool => {}
+            ReportReply::Changed(plan) => self.drive_logged(Input::Configured(plan)),
+        }
+        Ok(())
+    }
+}

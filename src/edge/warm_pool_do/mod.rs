@@ -140,13 +140,13 @@ impl WarmPool {
         js::to_js(&self.driver.with(|shard| shard.stats(js::now()))?)
     }
 
-    /// The [`Plan`] that the shard works by, or null.
+    /// The [`Plan`](crate::core::plan::Plan) that the shard works by, or null.
     #[wasm_bindgen(js_name = getPlan)]
     pub fn get_plan(&self) -> Result<JsValue, JsValue> {
         js::to_js(&self.driver.with(|shard| shard.plan().cloned())?)
     }
 
-    /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by. A pool that no
+    /// Takes a [`Plan`](crate::core::plan::Plan) unless the shard has a newer one; returns the [`PlanVersion`](crate::core::plan::PlanVersion) it works by. A pool that no
     /// configuration has may be given its settings instead, with the keys that a pool has in `pools.toml`.
     pub fn configure(&self, config: JsValue) -> Result<JsValue, JsValue> {
         let plan = match js::get(&config, "version") {

@@ -92,7 +92,7 @@ impl From<&Assignment> for Destination {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Ask the shard: [`Dispatch::assigned`], [`Dispatch::refused`] or [`Dispatch::ask_failed`].
+    /// Ask the shard: [`Dispatch::assigned`] or [`Dispatch::refused`]. A shard that cannot be asked ends the way.
     Ask {
         /// The container that could not be reached or said that it is no more: the shard looks at it.
         suspect: Option<ContainerId>,
@@ -145,11 +145,6 @@ impl Dispatch {
     /// The shard named none.
     pub fn refused(&mut self, refusal: &Refusal) -> Next {
         Next::Refuse(Denial::from(refusal))
-    }
-
-    /// The shard could not be asked.
-    pub fn ask_failed(&mut self) -> Next {
-        Next::Refuse(Denial::new(DenialCode::PoolUnreachable, "the pool could not be reached; try again"))
     }
 
     /// The container turned the request away.
@@ -344,8 +339,7 @@ mod tests {
             for event in events {
                 next = match next {
                     Next::Ask { .. } => match event {
-                        0 => dispatch.ask_failed(),
-                        1 => dispatch.refused(&Refusal {
+                        0 => dispatch.refused(&Refusal {
                             code: RefusalCode::Timeout,
                             message: String::new(),
                             retry_after_millis: None,

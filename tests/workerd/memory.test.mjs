@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { acquire, ask, cached, full, lookup, pools, rpc, serve, until } from "./support.mjs";
+import { acquire, ask, cached, full, lookup, pools, rpc, serve, sleep, until } from "./support.mjs";
 
 /** Ends an id's mapping behind the gateway's back, as another isolate would. */
 const releaseElsewhere = (server, id) => rpc(server, "WARM_POOL", "p/0", "release", id);
@@ -12,8 +12,13 @@ const hostname = async (answer) => {
   return (await answer.json()).hostname;
 };
 
-/** The one entry of the id cache, once it is there: its key and its value. */
-const hinted = (server) => until("a hint is in the cache", async () => Object.entries(await cached(server))[0]);
+/** The entry of the id cache, besides those `known`, once it is there: its key and its value. */
+const hinted = (server, known = new Set()) =>
+  until("a hint is in the cache", async () => Object.entries(await cached(server)).find(([key]) => !known.has(key)));
+
+/** How long a slow shard takes to give a container, in ms. */
+const SLOW = 3_000;
+const slowShard = (server) => rpc(server, "WARM_POOL", "p/0", "slow", SLOW);
 
 describe("a container that the gateway remembers", () => {
   let server;
@@ -68,25 +73,73 @@ describe("the id cache", () => {
   });
   after(() => server?.stop());
 
-  test("serves an id again after every isolate has forgotten it", async () => {
+  test("serves an id again after every isolate has forgotten it, before its shard has answered", async () => {
     const before = await hostname(await ask(server, "alice"));
+    await hinted(server);
     await server.end();
     await server.start();
+    await slowShard(server);
+    const began = Date.now();
     const answer = await ask(server, "alice");
+    assert.ok(Date.now() - began < SLOW, "the shard was not waited for");
     assert.equal(answer.headers.get("x-warm-pool"), "sticky");
     assert.equal(await hostname(answer), before);
   });
 
-  test("that is out of date costs a retry, never a wrong container", async () => {
-    const before = await hostname(await ask(server, "bob"));
+  test("that is wrong costs a question to a container, never a wrong one", async () => {
+    const { container: ofCarol } = await acquire(server, "carol");
+    const { epoch } = await rpc(server, "WARM_POOL", "p/0", "lookupContainer", "carol");
+    const known = new Set(Object.keys(await cached(server)));
+    const ofBob = await hostname(await ask(server, "bob"));
+    const [key] = await hinted(server, known);
     await server.end();
     await server.start();
-    await releaseElsewhere(server, "bob");
-    const { container } = await acquire(server, "bob");
-    const now = await hostname(await ask(server, "bob"));
-    assert.notEqual(now, before);
-    assert.equal(now, container.replaceAll("-", "").slice(0, now.length));
+    await cached(server, key, JSON.stringify({ container: ofCarol, epoch }));
+    await slowShard(server);
+    assert.equal(await hostname(await ask(server, "bob")), ofBob);
+    const asked = await rpc(server, "WARM_POOL", "p/0", "leasesAsked");
+    assert.ok(asked.some(({ container, session }) => container === ofCarol && session === "bob"), JSON.stringify(asked));
   });
+
+  test("is written when something is new, not with every request that it cannot serve", async () => {
+    const known = new Set(Object.keys(await cached(server)));
+    const stream = async () => {
+      const body = new Blob(["once"]).stream();
+      const answer = await ask(server, "dave", "/x", { method: "POST", body, duplex: "half" });
+      assert.equal((await answer.json()).body, "once");
+    };
+    await stream();
+    const [key] = await hinted(server, known);
+    await cached(server, key, null);
+    await stream();
+    await sleep(500);
+    assert.equal((await cached(server))[key], undefined);
+    // Another isolate, which cannot know that the hint is there.
+    await server.end();
+    await server.start();
+    await stream();
+    await hinted(server, known);
+  });
+});
+
+test("an isolate with an old shard count looks up and releases at the shard that has the id", async () => {
+  const server = await serve(pools({ warm_target: 2, shards: 2 }));
+  try {
+    await full(server);
+    const ids = Array.from({ length: 6 }, (_, n) => `id-${n}`);
+    const before = new Map();
+    for (const id of ids) before.set(id, (await acquire(server, id)).container);
+    await server.end();
+    await server.start({ pools: pools({ warm_target: 2, shards: 8 }), cron: false });
+    // The isolate begins with what the Worker carries, and nobody but the shards tells it better.
+    await rpc(server, "POOL_COORDINATOR", "coordinator", "silence");
+    const [first, ...others] = ids;
+    assert.equal((await server.admin(`/_warm/v1/pools/p/ids/${first}`, { method: "DELETE" })).status, 204);
+    for (const id of others) assert.equal((await lookup(server, id))?.container, before.get(id), id);
+    assert.equal(await lookup(server, first), null);
+  } finally {
+    await server.stop();
+  }
 });
 
 test("a hint that leads to another pool's container of the same id and class is turned away", async () => {

@@ -58,7 +58,7 @@ export async function rpc(server, binding, object, method, ...args) {
   return value;
 }
 
-/** All that the id cache holds, by key; with `key`, after writing `value` there. */
+/** All that the id cache holds, by key; with `key`, after writing `value` there (`null` clears it). */
 export async function cached(server, key, value) {
   const init = key === undefined ? {} : { method: "POST", body: JSON.stringify({ key, value }) };
   return (await server.fetch("/kv", init)).json();

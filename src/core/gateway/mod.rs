@@ -3,7 +3,7 @@
 //!
 //! Always true:
 //! - nothing that is remembered is trusted: an entry of [`RouteCache`] or a [`hint`] only ever names a container that
-//!   checks id and epoch itself, so a stale or forged one costs one retry and shows nobody another's container;
+//!   checks pool, id and epoch itself, so a stale or forged one costs one retry and shows nobody another's container;
 //! - a request is sent to at most [`dispatch::MAX_SENDS`] containers, and again only when nothing of it can have reached one,
 //!   or when it is safe to repeat;
 //! - what is remembered is bounded.
@@ -16,6 +16,7 @@ pub mod hint;
 mod identify;
 mod routing;
 mod target;
+mod telling;
 mod token;
 
 pub use cache::{CACHE_CAPACITY, RouteCache, Sticky};
@@ -24,4 +25,5 @@ pub use dispatch::{Destination, Dispatch, Next, Replay};
 pub use identify::{IdProblem, session_id};
 pub use routing::{REFRESH_EVERY, Routing};
 pub use target::Target;
+pub use telling::{GIVEN_UP_AFTER, Telling};
 pub use token::{MAX_TOKEN_LEN, bearer, token_matches};

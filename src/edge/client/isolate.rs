@@ -12,7 +12,7 @@ use worker::Env;
 use crate::config::Config;
 use crate::config::resolved::{Millis, PoolName, ShardCount};
 use crate::core::coordinator::ConfigSource;
-use crate::core::gateway::{RouteCache, Routing, Sticky};
+use crate::core::gateway::{RouteCache, Routing, Sticky, Telling};
 use crate::core::id::{ContainerId, SessionId};
 use crate::core::plan::PlanVersion;
 use crate::edge::background;
@@ -26,7 +26,7 @@ struct Isolate {
     /// Pools whose containers have no fence, as far as seen: nothing is remembered of theirs.
     unfenced: BTreeSet<PoolName>,
     /// Pools configured by code whose shards were told in this isolate's life.
-    told: BTreeSet<PoolName>,
+    telling: Telling,
 }
 
 thread_local! {
@@ -48,7 +48,7 @@ impl Isolate {
             routing: Routing::carried(Rc::new(bundled.config.clone()), bundled.source, bundled.stamp),
             cache: RouteCache::default(),
             unfenced: BTreeSet::new(),
-            told: BTreeSet::new(),
+            telling: Telling::default(),
         }
     }
 }
@@ -141,7 +141,13 @@ pub fn is_unfenced(env: &Env, pool: &PoolName) -> bool {
     with(env, |isolate| isolate.unfenced.contains(pool))
 }
 
-/// Whether this isolate has yet to tell the pool's shards their configuration; says yes once.
+/// Whether the caller has to tell the pool's shards their configuration; if so, [`told`] is to follow.
 pub fn must_tell(env: &Env, pool: &PoolName) -> bool {
-    with(env, |isolate| isolate.told.insert(pool.clone()))
+    let now = Millis(js_sys::Date::now() as u64);
+    with(env, |isolate| isolate.telling.begin(now, pool))
+}
+
+/// The pool's shards were told, or could not be: then the next call does it.
+pub fn told<E>(env: &Env, pool: &PoolName, result: Result<(), E>) {
+    with(env, |isolate| isolate.telling.ended(pool, result));
 }

@@ -15,7 +15,7 @@ use super::isolate;
 use crate::config::resolved::{self, BindingName, Millis, PoolName, ShardCount};
 use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
-use crate::core::outcome::{Assignment, Refusal, RefusalCode};
+use crate::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
 use crate::core::plan::{Plan, PlanVersion};
 use crate::core::route::shard_of;
 use crate::core::stats::{MergedStats, merge};
@@ -87,7 +87,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Error::BadId`], [`Error::PoolUnreachable`].
+    /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`].
     pub async fn lookup(&self, id: &str) -> Result<Option<Container>, Error> {
         let id = SessionId::try_from(id.to_owned())?;
         let assignment = self.find(&id).await?;
@@ -96,21 +96,21 @@ impl Pool {
 
     /// What [`Self::lookup`] finds.
     pub(crate) async fn find(&self, id: &SessionId) -> Result<Option<Assignment>, Error> {
-        self.shard(self.owner(id)).lookup(id).await.map_err(|error| self.unreachable(error))
+        self.at_owner(id, async |shard| shard.lookup(id).await).await
     }
 
     /// Ends the mapping of `id`: its container is stopped, and the next call gives it another. Returns whether it had one.
     ///
     /// # Errors
     ///
-    /// [`Error::BadId`], [`Error::PoolUnreachable`].
+    /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`].
     pub async fn release(&self, id: &str) -> Result<bool, Error> {
         self.release_id(&SessionId::try_from(id.to_owned())?).await
     }
 
     /// [`Self::release`] of an id that was already read.
     pub(crate) async fn release_id(&self, id: &SessionId) -> Result<bool, Error> {
-        let had_one = self.shard(self.owner(id)).release(id).await.map_err(|error| self.unreachable(error))?;
+        let had_one = self.at_owner(id, async |shard| shard.release(id).await).await?;
         isolate::forget_id(&self.env, &self.name, id);
         if let Some(cache) = self.kv_cache() {
             let key = hint::key(&self.name, id);
@@ -148,7 +148,7 @@ impl Pool {
     pub async fn stats(&self) -> Result<MergedStats, Error> {
         if self.by_code.is_none() {
             let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
-            let stats = stats.map_err(|error| self.unreachable(error))?;
+            let stats = stats.map_err(|error| self.failed(error))?;
             return stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None });
         }
         self.tell_shards();
@@ -173,12 +173,12 @@ impl Pool {
     pub async fn shutdown_prewarmed(&self) -> Result<u32, Error> {
         if self.by_code.is_none() {
             let count = CoordinatorClient::new(&self.env).shutdown_prewarmed(&self.name).await;
-            return count.map_err(|error| self.unreachable(error));
+            return count.map_err(|error| self.failed(error));
         }
         let counts =
             join_all(self.all_shards().map(|index| async move { self.shard(index).shutdown_prewarmed().await }));
         let counts: Vec<u32> =
-            counts.await.into_iter().collect::<Result<_, _>>().map_err(|error| self.unreachable(error))?;
+            counts.await.into_iter().collect::<Result<_, _>>().map_err(|error| self.failed(error))?;
         Ok(counts.into_iter().fold(0, u32::saturating_add))
     }
 
@@ -189,7 +189,7 @@ impl Pool {
     ///
     /// [`Error::PoolUnreachable`].
     pub async fn report_stopped(&self, container: &str) -> Result<bool, Error> {
-        self.shard(ShardIndex(0)).report_stopped(container).await.map_err(|error| self.unreachable(error))
+        self.shard(ShardIndex(0)).report_stopped(container).await.map_err(|error| self.failed(error))
     }
 
     /// Sends a request to the container of `id`: see [`Dispatch`].
@@ -268,7 +268,7 @@ impl Pool {
         let key = hint::key(&self.name, id);
         if !may_hint || suspect.is_some() {
             let answer = self.acquire(id, suspect).await;
-            self.write_hint(cache, key, &answer, None);
+            self.write_hint(id, cache, key, &answer);
             return Asked::Answer(answer);
         }
         let (pool, asked_for) = (self.clone(), id.clone());
@@ -279,7 +279,8 @@ impl Pool {
         };
         match select(question, reading).await {
             Either::Left((answer, reading)) => {
-                let Some(sticky) = self.worth_a_hint(&answer) else { return Asked::Answer(answer) };
+                let sticky = answer.as_ref().ok().and_then(|assignment| Destination::from(assignment).sticky());
+                let Some(sticky) = sticky else { return Asked::Answer(answer) };
                 background::run(async move {
                     if reading.await != Some(sticky) {
                         cache.write(&key, sticky).await;
@@ -290,19 +291,20 @@ impl Pool {
             Either::Right((Some(hint), question)) => Asked::Hint(hint, question),
             Either::Right((None, question)) => {
                 let answer = question.await;
-                self.write_hint(cache, key, &answer, None);
+                self.write_hint(id, cache, key, &answer);
                 Asked::Answer(answer)
             }
         }
     }
 
-    fn write_hint(&self, cache: KvCache, key: String, answer: &Result<Assignment, Error>, known: Option<Sticky>) {
-        let Some(sticky) = self.worth_a_hint(answer).filter(|sticky| known != Some(*sticky)) else { return };
-        background::run(async move { cache.write(&key, sticky).await });
-    }
-
-    fn worth_a_hint(&self, answer: &Result<Assignment, Error>) -> Option<Sticky> {
-        answer.as_ref().ok().and_then(|assignment| Destination::from(assignment).sticky())
+    /// Writes a hint that is new, as far as this isolate knows: KV takes one write a second for a key.
+    fn write_hint(&self, id: &SessionId, cache: KvCache, key: String, answer: &Result<Assignment, Error>) {
+        let Ok(assignment) = answer else { return };
+        let Some(sticky) = Destination::from(assignment).sticky() else { return };
+        let known = isolate::remembered(&self.env, &self.name, id);
+        if assignment.outcome != Outcome::Sticky || known != Some(sticky) {
+            background::run(async move { cache.write(&key, sticky).await });
+        }
     }
 
     fn kv_cache(&self) -> Option<KvCache> {
@@ -325,27 +327,20 @@ impl Pool {
                     isolate::note_fence(&self.env, &self.name, assignment.fenced);
                     return Ok(assignment);
                 }
-                Ok(AcquireReply::Refused(refusal)) => refusal,
+                Ok(AcquireReply::Refused(refusal)) | Err(CallError::Refused(refusal)) => refusal,
                 // The object was restarted, most likely. Asking twice gives no second container.
                 Err(CallError::Threw(error)) if !failed => {
                     tracing::warn!(pool = %self.name, shard = index.0, error, "a shard could not be reached; once more");
                     failed = true;
                     continue;
                 }
-                Err(error) => return Err(self.unreachable(error)),
+                Err(error) => return Err(self.failed(error)),
             };
             match (refusal.code, &self.by_code) {
-                (RefusalCode::WrongShard, _) if corrections < MAX_CORRECTIONS => match corrected(&refusal, shards) {
-                    Some(in_force) => {
-                        isolate::correct_shards(&self.env, &self.name, in_force);
-                        shards = in_force;
-                        corrections += 1;
-                    }
-                    None => return Err(Error::Refused(refusal)),
-                },
+                (RefusalCode::WrongShard, _) => shards = self.corrected(refusal, shards, &mut corrections)?,
                 (RefusalCode::UnknownPool, Some(settings)) if !told => {
                     let tell = self.shard(index).configure(&self.plan_by_code(settings, index)).await;
-                    tell.map_err(|error| self.unreachable(error))?;
+                    tell.map_err(|error| self.failed(error))?;
                     told = true;
                 }
                 (
@@ -353,7 +348,6 @@ impl Pool {
                     | RefusalCode::Timeout
                     | RefusalCode::StartFailed
                     | RefusalCode::Overloaded
-                    | RefusalCode::WrongShard
                     | RefusalCode::UnknownPool,
                     _,
                 ) => return Err(Error::Refused(refusal)),
@@ -361,8 +355,8 @@ impl Pool {
         }
     }
 
-    /// Tells the shards of a pool configured by code its settings, once in an isolate's life and in the background: so
-    /// a deploy with other settings reaches them.
+    /// Tells the shards of a pool configured by code its settings, once in an isolate's life (again when that fails) and in
+    /// the background: so a deploy with other settings reaches them.
     fn tell_shards(&self) {
         if self.by_code.is_none() || !isolate::must_tell(&self.env, &self.name) {
             return;
@@ -374,10 +368,13 @@ impl Pool {
                 let (pool, plan) = (&pool, pool.plan_by_code(settings, index));
                 async move { pool.shard(index).configure(&plan).await }
             });
+            let mut result = Ok(());
             for error in join_all(tells).await.into_iter().filter_map(Result::err) {
                 // One that never heard of the pool says so when it is asked for a container.
                 tracing::warn!(pool = %pool.name, %error, "a shard could not be told its configuration");
+                result = Err(error);
             }
+            isolate::told(&pool.env, &pool.name, result);
         });
     }
 
@@ -391,8 +388,36 @@ impl Pool {
         Container::new(self.env.clone(), binding, self.name.clone(), id, assignment)
     }
 
-    fn owner(&self, id: &SessionId) -> ShardIndex {
-        shard_of(&self.name, id, self.shards_in_force())
+    /// Calls the shard that owns `id`, and another when it says that another does.
+    async fn at_owner<T>(
+        &self,
+        id: &SessionId,
+        call: impl AsyncFn(&ShardClient<'_>) -> Result<T, CallError>,
+    ) -> Result<T, Error> {
+        let mut corrections = 0;
+        let mut shards = self.shards_in_force();
+        loop {
+            match call(&self.shard(shard_of(&self.name, id, shards))).await {
+                Ok(answer) => return Ok(answer),
+                Err(CallError::Refused(refusal)) if refusal.code == RefusalCode::WrongShard => {
+                    shards = self.corrected(refusal, shards, &mut corrections)?;
+                }
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+
+    /// The shard count that a shard says is in force, when that is news and not too often so.
+    fn corrected(&self, refusal: Refusal, tried: ShardCount, corrections: &mut u32) -> Result<ShardCount, Error> {
+        let in_force = refusal.shards.and_then(|shards| ShardCount::try_from(shards).ok());
+        match in_force.filter(|in_force| *in_force != tried && *corrections < MAX_CORRECTIONS) {
+            Some(in_force) => {
+                *corrections += 1;
+                isolate::correct_shards(&self.env, &self.name, in_force);
+                Ok(in_force)
+            }
+            None => Err(Error::Refused(refusal)),
+        }
     }
 
     fn shards_in_force(&self) -> ShardCount {
@@ -407,7 +432,11 @@ impl Pool {
         ShardClient::new(&self.env, ShardId { pool: self.name.clone(), index })
     }
 
-    fn unreachable(&self, source: CallError) -> Error {
+    /// A call that gave no answer: it was refused, or nothing is known of it.
+    fn failed(&self, source: CallError) -> Error {
+        if let CallError::Refused(refusal) = source {
+            return Error::Refused(refusal);
+        }
         tracing::warn!(pool = %self.name, error = %source, "a pool could not be reached");
         Error::PoolUnreachable { pool: self.name.clone(), source }
     }
@@ -420,10 +449,4 @@ enum Asked {
     Answer(Result<Assignment, Error>),
     /// The id cache did first; the question to the shard is still open.
     Hint(Sticky, Question),
-}
-
-/// The shard count a shard says is in force; none when that says nothing new.
-fn corrected(refusal: &Refusal, tried: ShardCount) -> Option<ShardCount> {
-    let in_force = ShardCount::try_from(refusal.shards?).ok()?;
-    (in_force != tried).then_some(in_force)
 }

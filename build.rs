@@ -8,7 +8,7 @@
 // The build uses less of the module than the crate does.
 #[allow(dead_code, unused_imports)]
 #[path = "src/config/mod.rs"]
-mod config;
+pub mod config;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,8 @@ use config::{Config, ConfigErrors};
 
 const TOML: &str = "config/pools.toml";
 const JSON: &str = "config/pools.json";
-const FILE_VARIABLE: &str = "POOLS_CONFIG_FILE";
+/// Names the file to read.
+pub const FILE_VARIABLE: &str = "POOLS_CONFIG_FILE";
 const DATE_VARIABLE: &str = "SOURCE_DATE_EPOCH";
 
 fn main() {

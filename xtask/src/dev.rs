@@ -55,6 +55,7 @@ impl Containers {
 /// When the configuration and `wrangler.jsonc` do not agree, or something does not build.
 pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Result<ExitCode> {
     bindings::check(workspace)?;
+    bindings::check_variable(workspace)?;
     let real = match arguments.containers {
         Containers::Docker => true,
         Containers::Emulated => false,

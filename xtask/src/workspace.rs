@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The checkout this program was built from.
+/// The checkout that this program belongs to.
 pub struct Workspace {
     root: PathBuf,
     target: PathBuf,
@@ -16,7 +16,11 @@ impl Workspace {
     ///
     /// When the folder of this crate has no parent.
     pub fn find() -> Result<Self> {
-        let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Cargo says where this crate is now; a checkout that was moved need not have been built again.
+        let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map(PathBuf::from)
+            .filter(|folder| folder.ends_with("xtask"))
+            .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
         let root = manifest_dir.parent().context("xtask is not inside the repository")?.to_path_buf();
         let absolute = |variable: &str| std::env::var_os(variable).map(|path| root.join(path));
         let target = absolute("CARGO_TARGET_DIR").unwrap_or_else(|| root.join("target"));

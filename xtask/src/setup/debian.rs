@@ -1,7 +1,8 @@
 //! The wasm target without rustup's server: Debian's Rust compiler and its source of the standard library.
 //!
 //! Debian has no standard library compiled for wasm, so it is compiled here, once, into a sysroot of our own in the
-//! tools' folder: a copy of links to Debian's, plus the target. `rustc` there is a script that names that sysroot.
+//! tools' folder: a copy of links to Debian's, plus the target. `rustc` there is a script that finds that sysroot beside
+//! itself, so that the folder can be moved.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ impl Layout {
 ///
 /// # Errors
 ///
-/// When the tools' folder cannot be read.
+/// When the tools' folder cannot be read or written.
 pub fn installed(workspace: &Workspace) -> Result<Option<Toolchain>> {
     let layout = Layout::of(workspace);
     let Ok(built_by) = fs::read_to_string(&layout.stamp) else { return Ok(None) };
@@ -72,6 +73,7 @@ pub fn installed(workspace: &Workspace) -> Result<Option<Toolchain>> {
         return Ok(None);
     }
     let Some(linker) = linker(workspace) else { return Ok(None) };
+    write_script(&layout)?;
     Ok(Some(Toolchain { bin: layout.bin, linker }))
 }
 
@@ -131,8 +133,15 @@ fn lay_out_sysroot(layout: &Layout) -> Result<()> {
         }
     }
     link(Path::new(CARGO), &layout.bin.join("cargo"))?;
-    let script = format!("#!/bin/sh\nexec {RUSTC} --sysroot '{}' \"$@\"\n", layout.sysroot.display());
+    write_script(layout)
+}
+
+fn write_script(layout: &Layout) -> Result<()> {
+    let script = format!("#!/bin/sh\nexec {RUSTC} --sysroot \"$(dirname \"$0\")/../sysroot\" \"$@\"\n");
     let rustc = layout.bin.join("rustc");
+    if fs::read_to_string(&rustc).is_ok_and(|old| old == script) {
+        return Ok(());
+    }
     fs::write(&rustc, script).with_context(|| format!("cannot write {}", rustc.display()))?;
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755))?;
     Ok(())

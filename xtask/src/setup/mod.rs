@@ -12,19 +12,24 @@ mod cargo_tools;
 mod debian;
 mod node;
 mod npm;
+pub mod rustup;
 mod wasm_target;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 pub use self::cargo_tools::WORKER_BUILD_VERSION;
 pub use self::wasm_target::{TARGET, WasmToolchain};
+use crate::process;
 use crate::workspace::Workspace;
+
+const LOCK_POLL: Duration = Duration::from_millis(100);
 
 /// Where the tools are, once they are.
 pub struct Tools {
@@ -81,7 +86,7 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
     // One at a time: another run in this checkout waits, and then finds everything there.
     fs::create_dir_all(workspace.tools()).with_context(|| format!("cannot create {}", workspace.tools().display()))?;
     let lock = File::create(workspace.tools().join("lock")).context("cannot create the set-up's lock")?;
-    lock.lock().context("cannot lock the set-up")?;
+    take(&lock)?;
 
     let node = node::ensure(workspace)?;
     npm::ensure(workspace)?;
@@ -98,6 +103,24 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
     };
     progress(&format!("ready ({:.1} s)", started.elapsed().as_secs_f32()));
     Ok(tools)
+}
+
+/// Waits for the lock. A signal ends the waiting.
+fn take(lock: &File) -> Result<()> {
+    let mut told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the set-up"),
+        }
+        process::check_interrupted()?;
+        if !told {
+            progress("another run is at it; waiting");
+            told = true;
+        }
+        thread::sleep(LOCK_POLL);
+    }
 }
 
 fn progress(text: &str) {

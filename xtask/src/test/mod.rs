@@ -15,7 +15,7 @@ use self::counts::Counts;
 use crate::engine::{self, Engine};
 use crate::setup::Tools;
 use crate::workspace::Workspace;
-use crate::{bindings, images, worker};
+use crate::{bindings, images, process, worker};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -65,6 +65,9 @@ impl Suite {
     }
 }
 
+/// The last line when no test could run.
+pub const NOTHING_RAN: &str = "0 passed, 1 failed";
+
 /// What came of a suite.
 enum Outcome {
     Ran(Counts),
@@ -85,6 +88,11 @@ pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Resul
     let mut built: Option<Result<(), String>> = None;
     for suite in Suite::ALL.into_iter().filter(|suite| arguments.only.is_none_or(|only| only == *suite)) {
         let started = Instant::now();
+        if process::interrupted() {
+            total.failed = total.failed.max(1);
+            summary.push(format!("{:8} NOT RUN: interrupted", suite.name()));
+            continue;
+        }
         if let Some(reason) = nothing_to_run(workspace, suite)? {
             summary.push(format!("{:8} none: {reason}", suite.name()));
             continue;

@@ -118,7 +118,7 @@ async fn listen(fault: Fault, boot_time: Duration, routes: impl FnOnce(Boot) -> 
         let router = routes(boot).route("/healthz", get(|| async { "ok\n" })).route("/exit", get(exit));
         axum::serve(listener, router).await
     };
-    // Open connections are cut: the pool sends SIGTERM only when nobody is being served any more.
+    // Open connections are cut: whoever releases an id, or stops its container, is done with what is still being served.
     tokio::select! {
         result = served => result,
         () = ended => Ok(()),

@@ -6,8 +6,8 @@
 //!   fails every later start, and nothing but its owner's start request starts it.
 //! - **Written first.** A step changes the [`Record`] before the effect that acts on it: the adapter writes, then acts. The
 //!   machine is a function of its record; what it keeps besides (callers, a lease, a probe) may be lost at any time.
-//! - **Fenced.** A request is served under a lease its owner granted for that id and epoch, and a container is bound to the
-//!   first id that gets one: no other id is ever served.
+//! - **Fenced.** A request is served when it comes from the owner's pool, under a lease its owner granted for that id and
+//!   epoch, and a container is bound to the first id that gets one: no other id is ever served.
 //! - **Gone means gone.** Every end, also one by itself, goes through `destroy`, is retried until the process is known not to
 //!   run, and is then reported to the owner until it is acknowledged. What ended by itself is looked at once more with fresh
 //!   eyes: a local engine restarts what exits with an error, and the object that saw the exit can neither see nor end that.

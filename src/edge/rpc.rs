@@ -14,6 +14,7 @@ use crate::core::outcome::Assignment;
 use crate::core::plan::{Plan, PlanVersion};
 use crate::core::stats::{MergedStats, ShardStats};
 use crate::wire::COORDINATOR_NAME;
+use crate::wire::agent::{LeaseReply, LeaseRequest};
 use crate::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport};
 use crate::wire::shard::{AcquireReply, AcquireRequest};
 
@@ -86,6 +87,11 @@ impl<'e> ShardClient<'e> {
     /// one did.
     pub async fn report_stopped(&self, container: &str) -> Result<bool, CallError> {
         js::ask(&self.stub()?, "reportStopped", &container, self.deadline).await
+    }
+
+    /// Whether a container of this shard may serve the id it was asked for.
+    pub async fn confirm_lease(&self, question: &LeaseRequest) -> Result<LeaseReply, CallError> {
+        js::ask(&self.stub()?, "confirmLease", question, self.deadline).await
     }
 
     /// Like [`Self::report_stopped`], for a container of this very shard: it asks no sibling.

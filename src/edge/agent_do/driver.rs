@@ -18,7 +18,7 @@ use super::super::abort::{abort, rebuild};
 use super::super::alarm::Alarm;
 use super::super::container::MonitorEnd;
 use super::super::js;
-use super::super::rpc::WARM_POOL;
+use super::super::rpc::ShardClient;
 use super::process::Process;
 use super::storage::{Storage, StorageError};
 use crate::config::resolved::{Millis, PoolName};
@@ -389,36 +389,28 @@ async fn destroy(process: &Process) -> Result<Destruction, String> {
 }
 
 async fn report(env: &Env, owner: &ShardId, container: ContainerId) -> Result<(), String> {
-    let stub = owner_stub(env, owner).map_err(|error| error.to_string())?;
-    let container = JsValue::from_str(&container.to_string());
-    match js::invoke(&stub, "reportStopped", &[container], OWNER_DEADLINE).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            tracing::warn!(%owner, %error, "the end of a container could not be reported; it will be tried again");
-            Err(error.to_string())
-        }
-    }
+    // A shard that has it no more has heard of its end already: no sibling need be asked.
+    let heard = owner_of(env, owner).has_stopped(&container.to_string()).await;
+    heard.map(drop).map_err(|error| {
+        tracing::warn!(%owner, %error, "the end of a container could not be reported; it will be tried again");
+        error.to_string()
+    })
 }
 
 async fn ask_lease(env: &Env, owner: &ShardId, container: ContainerId, key: &LeaseKey) -> LeaseAnswer {
     let question = LeaseRequest { container, session: key.session.clone(), epoch: key.epoch };
-    let answer = match owner_stub(env, owner) {
-        Ok(stub) => js::ask(&stub, "confirmLease", &question, OWNER_DEADLINE).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match answer {
+    match owner_of(env, owner).confirm_lease(&question).await {
         Ok(LeaseReply::Granted(ttl)) => LeaseAnswer::Granted(ttl),
         Ok(LeaseReply::Denied) => LeaseAnswer::Denied,
         Err(error) => {
-            tracing::warn!(%owner, error, "a lease could not be confirmed");
+            tracing::warn!(%owner, %error, "a lease could not be confirmed");
             LeaseAnswer::Failed
         }
     }
 }
 
-/// A new stub each time: after an error one is spent.
-fn owner_stub(env: &Env, owner: &ShardId) -> worker::Result<JsValue> {
-    Ok(env.durable_object(WARM_POOL)?.get_by_name(&owner.to_string())?.into_rpc())
+fn owner_of<'e>(env: &'e Env, owner: &ShardId) -> ShardClient<'e> {
+    ShardClient::new(env, owner.clone()).within(OWNER_DEADLINE)
 }
 
 /// The key of the agent's record.

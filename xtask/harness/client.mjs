@@ -98,7 +98,10 @@ export class Server {
     });
     this.ready = await new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        child.kill("SIGKILL");
+        // So that it takes its workerd along. One that hangs is killed.
+        child.kill("SIGTERM");
+        const killer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+        child.once("exit", () => clearTimeout(killer));
         reject(new Error(`the server was not ready after ${START_TIMEOUT_MS} ms:\n${this.#log}`));
       }, START_TIMEOUT_MS);
       createInterface(child.stdout).once("line", (line) => {

@@ -10,6 +10,7 @@
 // not). At start, containers of this directory whose Durable Object has no storage are orphans, and are removed.
 
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Miniflare } from "miniflare";
@@ -137,6 +138,15 @@ async function removeOrphans(worker, objects) {
   return orphans.filter((name) => !name.endsWith("-proxy")).length;
 }
 
+/** Passes on what workerd says, but for addresses in its own code. */
+function passOn(stderr) {
+  createInterface({ input: stderr }).on("line", (line) => {
+    // Miniflare says in words what these two are about.
+    if (line.startsWith("stack: ") || /^\*\*\* Fatal uncaught kj::Exception: .*Address already in use/.test(line)) return;
+    process.stderr.write(`${line}\n`);
+  });
+}
+
 /** The process id of the runtime that miniflare started. */
 function runtimePid() {
   // Miniflare does not tell; its child is the only one that still runs.
@@ -159,6 +169,8 @@ async function main() {
   });
 
   const storage = await state.open(options.state, options.fresh);
+  // Miniflare's temporary files outlive a server that is killed; here the next one removes them.
+  process.env.TMPDIR = storage.temporary;
   const worker = `${config.name}-${storage.instance}`;
   const modules = await bundle(config.main, define);
   const durableObjects = workerOptions.durableObjects ?? {};
@@ -196,11 +208,12 @@ async function main() {
     telemetry: { enabled: false },
     handleRuntimeStdio: (out, err) => {
       out.pipe(options.json ? process.stderr : process.stdout, { end: false });
-      err.pipe(process.stderr, { end: false });
+      passOn(err);
     },
   });
 
   let ending = false;
+  let reported;
   const end = async (code) => {
     if (ending) return;
     ending = true;
@@ -209,7 +222,9 @@ async function main() {
       if (pid !== undefined) process.kill(pid, "SIGKILL");
     }, SHUTDOWN_TIMEOUT_MS);
     try {
-      await miniflare.dispose();
+      await miniflare.dispose().catch((error) => {
+        if (error.message !== reported) throw error;
+      });
       if (engine && options["on-exit"] === "remove") {
         await removeContainers((await listContainers(worker)).map(({ name }) => name));
       }
@@ -234,6 +249,8 @@ async function main() {
     url = (await miniflare.ready).origin;
   } catch (error) {
     console.error(`error: workerd cannot serve the Worker: ${error.message}`);
+    // Miniflare fails again with the same error while it is disposed of.
+    reported = error.message;
     return end(1);
   }
   await storage.recordRuntime(runtimePid());

@@ -20,16 +20,25 @@ export async function open(directory, fresh) {
   if (fresh) {
     for (const part of ["do", "kv"]) await rm(path.join(root, part), { recursive: true, force: true });
   }
+  // What a server that was killed left there is nobody's.
+  const temporary = path.join(root, "tmp");
+  await rm(temporary, { recursive: true, force: true });
+  await mkdir(temporary);
   await writeFile(lock, JSON.stringify({ pid: process.pid }));
   return {
     root,
     objects: path.join(root, "do"),
     kv: path.join(root, "kv"),
+    /** Empty at start, and removed at the end. */
+    temporary,
     /** Eight hex digits that are the same for every server on this directory, and differ between directories. */
     instance: createHash("sha256").update(root).digest("hex").slice(0, 8),
     /** @param {number | undefined} runtimePid */
     recordRuntime: (runtimePid) => writeFile(lock, JSON.stringify({ pid: process.pid, runtimePid })),
-    release: () => rm(lock, { force: true }),
+    release: async () => {
+      await rm(temporary, { recursive: true, force: true });
+      await rm(lock, { force: true });
+    },
   };
 }
 

@@ -288,7 +288,7 @@ impl Running {
     /// Ends what is left of the group: asks first, then insists.
     fn end_all(&mut self) -> Result<()> {
         signal(self.group, Signal::TERM);
-        let deadline = Instant::now() + GRACE;
+        let deadline = *INTERRUPTED.get().unwrap_or(&Instant::now()) + GRACE;
         loop {
             let ended = self.reap()?.is_some();
             if ended && test_kill_process_group(self.group).is_err() {

@@ -2,7 +2,7 @@
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::outcome::{Outcome, Reason};
-use cf_warm_pools::core::shard::{ContainerKind, Input, State};
+use cf_warm_pools::core::shard::{CHECKS_PER_REFRESH, ContainerKind, Input, State, WARM_CHECKS_PER_REFRESH};
 
 use crate::world::{Script, World, id};
 
@@ -108,4 +108,21 @@ fn an_empty_pool_has_no_alarm() {
     world.step(Input::Release(id("alice")));
     world.run_for(Millis::from_secs(1));
     assert_eq!(world.shard.next_timeout(), None);
+}
+
+#[test]
+fn checks_come_in_pages_and_reach_every_container() {
+    let mut world = World::new(r#""warm_target": 600, "max_concurrent_starts": 64"#);
+    world.run_for(Millis::from_secs(60));
+    let waiters: Vec<_> = (0..150).map(|n| world.ask(&format!("id-{n}"))).collect();
+    for waiter in waiters {
+        world.answer(waiter).unwrap();
+    }
+    world.run_for(Millis::from_secs(30));
+    world.checks.clear();
+    world.run_for(Millis::from_secs(10));
+    let at_once: u32 = world.checks.values().sum();
+    assert!(at_once as usize <= 2 * (CHECKS_PER_REFRESH + WARM_CHECKS_PER_REFRESH), "{at_once} at once");
+    world.run_for(Millis::from_secs(40));
+    assert!(world.rows.containers.keys().all(|container| world.checks.contains_key(container)));
 }

@@ -68,6 +68,8 @@ pub struct World {
     pub answers: BTreeMap<WaiterId, Result<Assignment, Refusal>>,
     pub events: Vec<Event>,
     pub reports: usize,
+    /// Checks of each container so far.
+    pub checks: BTreeMap<ContainerId, u32>,
     /// Writes of the last step.
     pub last_writes: Vec<Write>,
     inbox: BTreeMap<(Millis, u64), Input>,
@@ -127,6 +129,7 @@ impl World {
             answers: BTreeMap::new(),
             events: Vec::new(),
             reports: 0,
+            checks: BTreeMap::new(),
             last_writes: Vec::new(),
             inbox: BTreeMap::new(),
             arrivals: 0,
@@ -274,6 +277,9 @@ impl World {
             Action::Report => self.reports += 1,
             Action::Call { container, call, .. } => {
                 assert!(self.rows.containers.contains_key(&container), "written before it is acted on");
+                if call == Call::Check {
+                    *self.checks.entry(container).or_default() += 1;
+                }
                 if let Some((delay, input)) = self.call(container, call) {
                     self.send(delay, input);
                 }

@@ -17,8 +17,11 @@ use crate::core::id::{ContainerId, Epoch, SessionId};
 pub const NEGATIVES: u32 = 2;
 /// Unanswered checks in a row before a container is given up, once its time is up too.
 pub const UNKNOWNS: u32 = 3;
-/// Assigned containers that are checked per refresh; the next refresh goes on after them. Warm ones are all checked.
+/// Assigned containers that are checked per refresh; the next refresh goes on after them.
 pub const CHECKS_PER_REFRESH: usize = 64;
+/// The same for warm ones, whose check also keeps them from sleeping: with the default intervals a shard keeps 30 times as
+/// many awake.
+pub const WARM_CHECKS_PER_REFRESH: usize = 256;
 /// Added to a lease before it is held to have run out: an agent's clock stands still while it computes.
 pub const LEASE_MARGIN: Millis = Millis(1_000);
 
@@ -46,25 +49,22 @@ impl Shard {
     /// Once per refresh interval: checks, surplus, the report.
     pub(super) fn refresh(&mut self, now: Millis, fx: &mut Effects<'_>) {
         self.trim_surplus(now, fx);
-        let warm: Vec<ContainerId> = self.warm.iter().map(|&(_, _, container)| container).collect();
-        for container in warm.into_iter().chain(self.next_page()) {
+        let warm = self.page(self.warm_cursor, WARM_CHECKS_PER_REFRESH, |state| matches!(state, State::Warm { .. }));
+        let assigned = self.page(self.cursor, CHECKS_PER_REFRESH, |state| matches!(state, State::Assigned { .. }));
+        // A page that is not full was the last one.
+        self.warm_cursor = warm.last().copied().filter(|_| warm.len() == WARM_CHECKS_PER_REFRESH);
+        self.cursor = assigned.last().copied().filter(|_| assigned.len() == CHECKS_PER_REFRESH);
+        for container in warm.into_iter().chain(assigned) {
             self.check(now, container, fx);
         }
         fx.actions.push(Action::Report);
     }
 
-    /// The assigned containers whose turn it is.
-    fn next_page(&mut self) -> Vec<ContainerId> {
-        let from = self.check_cursor.map_or(Bound::Unbounded, Bound::Excluded);
-        let page: Vec<ContainerId> = self
-            .slots
-            .range((from, Bound::Unbounded))
-            .filter(|(_, slot)| matches!(slot.row.state, State::Assigned { .. }))
-            .map(|(&container, _)| container)
-            .take(CHECKS_PER_REFRESH)
-            .collect();
-        self.check_cursor = page.last().copied().filter(|_| page.len() == CHECKS_PER_REFRESH);
-        page
+    /// The next containers after `cursor` whose state is `wanted`, at most `size`.
+    fn page(&self, cursor: Option<ContainerId>, size: usize, wanted: fn(&State) -> bool) -> Vec<ContainerId> {
+        let from = cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let slots = self.slots.range((from, Bound::Unbounded));
+        slots.filter(|(_, slot)| wanted(&slot.row.state)).map(|(&container, _)| container).take(size).collect()
     }
 
     /// Has a container checked in the same step, unless that is under way.

@@ -27,7 +27,7 @@ use crate::core::stats::Counters;
 use crate::core::timers::Timers;
 
 pub use gate::{BASE_BACKOFF, BREAKER, CEILING_TTL, Ceiling, GateRow, MAX_BACKOFF};
-pub use health::{CHECKS_PER_REFRESH, LEASE_MARGIN, NEGATIVES, UNKNOWNS};
+pub use health::{CHECKS_PER_REFRESH, LEASE_MARGIN, NEGATIVES, UNKNOWNS, WARM_CHECKS_PER_REFRESH};
 pub use message::{
     Action, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, Spec, SpecId, WaiterId, Write,
 };
@@ -61,7 +61,9 @@ pub struct Shard {
     next_epoch: Epoch,
     epoch_ceiling: Epoch,
     /// Where the health checks of assigned containers go on.
-    check_cursor: Option<ContainerId>,
+    cursor: Option<ContainerId>,
+    /// Where those of warm ones do.
+    warm_cursor: Option<ContainerId>,
     /// Whether the stock was once full since loading.
     filled: bool,
     /// Why ids lately lost their container, to tell them.
@@ -149,7 +151,8 @@ impl Shard {
             timers: Timers::default(),
             next_epoch: Epoch(epoch_ceiling.max(1)),
             epoch_ceiling: Epoch(epoch_ceiling),
-            check_cursor: None,
+            cursor: None,
+            warm_cursor: None,
             filled: false,
             lost: VecDeque::new(),
             counters: Counters::default(),

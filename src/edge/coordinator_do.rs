@@ -1,7 +1,7 @@
 //! The `PoolCoordinator` Durable Object: one, named [`COORDINATOR_NAME`](crate::wire::COORDINATOR_NAME).
 //!
 //! A thin adapter over [`Coordinator`], with the same order in every step as a shard's: step, write, set the alarm, and only then
-//! send. Every call first tells the machine what this deploy brings, so that the configuration of a new deploy is in
+//! send. The first call tells the machine what this deploy brings, so that the configuration of a new deploy is in
 //! force as soon as any of its code runs.
 //!
 //! RPC methods (see `src/shim/index.d.ts`): `report`, `plan`, `getConfig`, `putConfig`, `deleteConfig`, `stats`,
@@ -55,6 +55,8 @@ struct Driver {
     alarm: Alarm,
     /// Memory is ahead of the rows: the object is about to be loaded anew, and does nothing more.
     broken: Cell<bool>,
+    /// Whether the machine knows what this deploy brings.
+    told: Cell<bool>,
 }
 
 struct Loaded {
@@ -75,7 +77,7 @@ impl DurableObject for PoolCoordinator {
         if let Some(at) = loaded.as_ref().ok().and_then(|loaded| loaded.machine.try_borrow().ok()?.next_timeout()) {
             alarm.set(Some(at));
         }
-        Self { driver: Rc::new(Driver { state, env, loaded, alarm, broken: Cell::new(false) }) }
+        Self { driver: Rc::new(Driver { state, env, loaded, alarm, broken: Cell::new(false), told: Cell::new(false) }) }
     }
 
     async fn fetch(&self, _request: Request) -> worker::Result<Response> {
@@ -219,11 +221,16 @@ impl Driver {
         Ok(body(&machine))
     }
 
-    /// Tells the machine what this deploy brings.
+    /// Tells the machine what this deploy brings. Once: it stays the same for as long as the object is in memory.
     fn deploy(self: &Rc<Self>) -> Result<(), JsValue> {
+        if self.told.get() {
+            return Ok(());
+        }
         let bundled = bundled(&self.env);
         let deployed = Deployed { stamp: bundled.stamp, source: bundled.source, config: bundled.config.clone() };
-        self.drive(Input::Deployed(Box::new(deployed))).map_err(|error| js::js_error(&error))
+        self.drive(Input::Deployed(Box::new(deployed))).map_err(|error| js::js_error(&error))?;
+        self.told.set(true);
+        Ok(())
     }
 
     fn drive(self: &Rc<Self>, input: Input) -> Result<(), String> {

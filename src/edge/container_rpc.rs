@@ -15,9 +15,15 @@ const CALL_DEADLINE: Millis = Millis::from_secs(10);
 /// How long a destruction may take: the platform kills the process and waits for its end.
 const DESTROY_DEADLINE: Millis = Millis::from_secs(30);
 
-/// Makes the call, and returns the input that tells the shard how it went.
-pub async fn perform(env: &Env, owner: &ShardId, container: ContainerId, binding: &BindingName, call: Call) -> Input {
-    match call {
+/// Makes the call, and returns the input that tells the shard how it went; none for a call whose end tells it nothing.
+pub async fn perform(
+    env: &Env,
+    owner: &ShardId,
+    container: ContainerId,
+    binding: &BindingName,
+    call: Call,
+) -> Option<Input> {
+    Some(match call {
         Call::Start(spec) => match stub(env, container, binding) {
             Ok(stub) => {
                 let result = start(stub, owner, container, *spec).await;
@@ -35,9 +41,9 @@ pub async fn perform(env: &Env, owner: &ShardId, container: ContainerId, binding
         Call::Check => Input::CheckDone(container, check(env, container, binding).await),
         Call::Renew => {
             tell(env, container, binding, "renewActivityTimeout", CALL_DEADLINE).await;
-            Input::Woken
+            return None;
         }
-    }
+    })
 }
 
 /// The stub of a container object. A new one for each call: after an error a stub is spent.

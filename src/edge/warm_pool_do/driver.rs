@@ -27,7 +27,7 @@ const RETRY_AFTER: Millis = Millis::from_secs(60);
 
 /// The shard and what it acts on.
 pub struct Driver {
-    pub(super) state: State,
+    state: State,
     pub(super) env: Env,
     /// The shard, or why there is none: then every call fails with it.
     shard: Result<Loaded, String>,
@@ -158,8 +158,9 @@ impl Driver {
             Action::Call { container, binding, call } => {
                 let (driver, owner) = (Rc::clone(self), owner.clone());
                 self.state.wait_until(async move {
-                    let input = container_rpc::perform(&driver.env, &owner, container, &binding, call).await;
-                    driver.drive_logged(input);
+                    if let Some(input) = container_rpc::perform(&driver.env, &owner, container, &binding, call).await {
+                        driver.drive_logged(input);
+                    }
                 });
             }
             Action::Report => {

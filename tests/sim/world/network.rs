@@ -1,0 +1,206 @@
+//! Calls between objects, and what the network does to them.
+//!
+//! A call is carried out at most once, but for [`Fault::Duplicated`] (somebody below repeats it), and its caller hears of its
+//! end exactly once: an answer, an error or its deadline, whichever comes first. An error proves nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cf_warm_pools::config::resolved::Millis;
+
+use super::message::{Addr, Answer, CallError, CallId, Request, Response, Then};
+use super::{Happening, World, hash};
+use crate::dice::Key;
+use crate::faults::Fault;
+
+/// The calls under way.
+#[derive(Debug, Default)]
+pub struct Network {
+    calls: BTreeMap<CallId, Call>,
+    /// Calls that have reached their callee and have no answer yet.
+    open: BTreeMap<Addr, BTreeSet<CallId>>,
+    /// How many calls a caller has made to a callee.
+    channels: BTreeMap<(Addr, Addr), u64>,
+    next: u64,
+    /// Who cannot be reached, until when.
+    cut_off: BTreeMap<Addr, Millis>,
+}
+
+#[derive(Debug)]
+struct Call {
+    from: Option<(Addr, u32)>,
+    to: Addr,
+    /// Taken when it arrives.
+    request: Option<Request>,
+    then: Then,
+    /// Set when the callee, or the network, has ended it.
+    answer: Option<Answer>,
+    loses_answer: bool,
+    slow_answer: bool,
+    key: Key,
+}
+
+/// A call that has reached its callee.
+#[derive(Debug)]
+pub struct Arrival {
+    pub id: CallId,
+    pub from: Option<Addr>,
+    pub to: Addr,
+    pub request: Request,
+}
+
+/// A call whose end has reached its caller.
+#[derive(Debug)]
+pub struct Ended {
+    pub by: Addr,
+    pub then: Then,
+    pub answer: Answer,
+}
+
+impl World {
+    /// Calls somebody. The end of it comes back within `within`.
+    pub fn call(&mut self, from: Addr, to: Addr, request: Request, within: Millis, then: Then) -> CallId {
+        let channel = self.network.channels.entry((from, to)).or_default();
+        *channel += 1;
+        let key = CALL.of(hash(&(from, to))).of(*channel);
+        let life = self.life(from);
+        let id = self.network.id();
+        let mut call = Call::new(Some((from, life)), to, then, key);
+        let latency = self.latency(key);
+        let unreachable = self.is_cut_off(to) || self.is_cut_off(from);
+        if unreachable || self.faults.strikes(self.dice, Fault::LostBefore, key) {
+            // At once, or never: then the deadline speaks.
+            call.answer = Some(Err(lost()));
+            if self.dice.chance(key.of(1), 0.7) {
+                self.after(latency, Happening::Answered(id));
+            }
+        } else {
+            call.loses_answer = self.faults.strikes(self.dice, Fault::LostAfter, key);
+            let slow = self.faults.strikes(self.dice, Fault::Delayed, key);
+            call.slow_answer = slow && self.dice.chance(key.of(2), 0.5);
+            let slow_request = slow && !call.slow_answer;
+            let delay = if slow_request { self.dice.between(key.of(3), 500, 20_000) } else { latency };
+            if self.faults.strikes(self.dice, Fault::Duplicated, key) {
+                let ghost = self.network.id();
+                let again = self.dice.between(key.of(4), 1, 3_000);
+                let copy = Call::new(None, to, Then::Nothing, key);
+                self.network.calls.insert(ghost, Call { request: Some(request.clone()), ..copy });
+                self.after(delay + again, Happening::Arrives(ghost));
+            }
+            call.request = Some(request);
+            self.after(delay, Happening::Arrives(id));
+        }
+        self.network.calls.insert(id, call);
+        self.after(within, Happening::Expires(id));
+        id
+    }
+
+    /// A call reaches its callee. None when it was cut off on the way.
+    pub fn arrives(&mut self, id: CallId) -> Option<Arrival> {
+        let call = self.network.calls.get_mut(&id)?;
+        let request = call.request.take()?;
+        let (from, to) = (call.from.map(|(from, _)| from), call.to);
+        if self.is_cut_off(to) {
+            self.end(id, Err(lost()));
+            return None;
+        }
+        self.network.open.entry(to).or_default().insert(id);
+        Some(Arrival { id, from, to, request })
+    }
+
+    /// The callee answers.
+    pub fn answer(&mut self, id: CallId, response: Response) {
+        self.end(id, Ok(response));
+    }
+
+    /// The callee throws.
+    pub fn throw(&mut self, id: CallId, message: &str) {
+        self.end(id, Err(CallError::Threw(message.to_owned())));
+    }
+
+    /// Whether somebody still waits for the answer.
+    pub fn awaits(&self, id: CallId) -> bool {
+        self.network.calls.get(&id).is_some_and(|call| call.from.is_some())
+    }
+
+    fn end(&mut self, id: CallId, answer: Answer) {
+        let Some(call) = self.network.calls.get_mut(&id) else { return };
+        if let Some(open) = self.network.open.get_mut(&call.to) {
+            open.remove(&id);
+        }
+        if call.from.is_none() {
+            self.network.calls.remove(&id);
+            return;
+        }
+        let key = call.key.of(5);
+        call.answer = Some(if call.loses_answer { Err(lost()) } else { answer });
+        let delay =
+            if call.slow_answer { self.dice.between(key, 500, 20_000) } else { self.latency(key) };
+        self.after(delay, Happening::Answered(id));
+    }
+
+    /// A call's end reaches its caller. None when that is gone, or has heard of another end before.
+    pub fn answered(&mut self, id: CallId) -> Option<Ended> {
+        let call = self.network.calls.remove(&id)?;
+        let (by, life) = call.from?;
+        let answer = call.answer?;
+        (self.life(by) == life).then_some(Ended { by, then: call.then, answer })
+    }
+
+    /// A call's deadline passes: the caller gives up. It may still be carried out.
+    pub fn expires(&mut self, id: CallId) -> Option<Ended> {
+        let call = self.network.calls.get_mut(&id)?;
+        let (by, life) = call.from.take()?;
+        let then = std::mem::replace(&mut call.then, Then::Nothing);
+        let over = call.answer.is_some();
+        if over {
+            self.network.calls.remove(&id);
+        }
+        (self.life(by) == life).then_some(Ended { by, then, answer: Err(CallError::Late) })
+    }
+
+    /// Whoever waits for an answer of this object gets an error.
+    pub fn fail_calls_to(&mut self, addr: Addr) {
+        for id in self.network.open.remove(&addr).unwrap_or_default() {
+            self.end(id, Err(CallError::Threw("Durable Object reset because its code was updated.".to_owned())));
+        }
+    }
+
+    /// Nobody reaches this object for a while, nor does it reach anybody.
+    pub fn cut_off(&mut self, addr: Addr, duration: Millis) {
+        let until = self.now + duration;
+        let has = self.network.cut_off.entry(addr).or_default();
+        *has = (*has).max(until);
+    }
+
+    /// Everybody can be reached again.
+    pub fn reconnect(&mut self) {
+        self.network.cut_off.clear();
+    }
+
+    pub fn is_cut_off(&self, addr: Addr) -> bool {
+        self.network.cut_off.get(&addr).is_some_and(|&until| self.now < until)
+    }
+
+    fn latency(&self, key: Key) -> Millis {
+        self.dice.between(key.of(6), 1, 8)
+    }
+}
+
+impl Call {
+    fn new(from: Option<(Addr, u32)>, to: Addr, then: Then, key: Key) -> Self {
+        Self { from, to, request: None, then, answer: None, loses_answer: false, slow_answer: false, key }
+    }
+}
+
+impl Network {
+    fn id(&mut self) -> CallId {
+        self.next += 1;
+        CallId(self.next)
+    }
+}
+
+fn lost() -> CallError {
+    CallError::Threw("Network connection lost.".to_owned())
+}
+
+const CALL: Key = Key::new(4);

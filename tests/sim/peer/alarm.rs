@@ -24,11 +24,25 @@ struct Calls(u32);
 
 enum Stage {
     /// Asks for the state of each that was listed when the alarm came.
-    Check { asked: ContainerId, rest: VecDeque<ContainerId>, removed: bool },
+    Check {
+        asked: ContainerId,
+        rest: VecDeque<ContainerId>,
+        removed: bool,
+    },
     /// At the ceiling: tries one start, to see whether there is more room by now.
-    Probe { container: ContainerId, missing: usize },
-    Refill { container: ContainerId, left: usize },
-    Shrink { asked: ContainerId, rest: VecDeque<ContainerId>, stopped: Vec<ContainerId> },
+    Probe {
+        container: ContainerId,
+        missing: usize,
+    },
+    Refill {
+        container: ContainerId,
+        left: usize,
+    },
+    Shrink {
+        asked: ContainerId,
+        rest: VecDeque<ContainerId>,
+        stopped: Vec<ContainerId>,
+    },
 }
 
 impl PeerPool {

@@ -165,8 +165,10 @@ pub enum Then {
     Lease { key: LeaseKey, asked_at: Millis },
     OwnerTold,
     // Of a router.
-    /// A user's request.
+    /// A user's request: a call to a container, or to look up or release.
     Request(RequestNo),
+    /// A question to a shard for a container, for a user's request; it may be open while a request to a container is.
+    Question(RequestNo),
     /// A question of the router itself about its configuration.
     Routing,
 }

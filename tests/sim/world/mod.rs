@@ -79,6 +79,8 @@ pub enum Private {
     TellWithin(CallId),
     /// A router's read of KV is over.
     KvRead(RequestNo),
+    /// A user makes use of the container that it got earlier.
+    HeldFetch(RequestNo),
 }
 
 /// Everything but the objects.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::resolved::{BindingName, Millis};
 use cf_warm_pools::core::id::ContainerId;
 
 use super::{Happening, World, hash};
@@ -18,6 +18,13 @@ pub enum Kind {
     Agent,
     /// A class with the behaviour of `Container` of `@cloudflare/containers`.
     Class,
+}
+
+impl Kind {
+    /// What the class behind a binding is.
+    pub fn of_binding(binding: &BindingName) -> Self {
+        if binding.as_str().starts_with("CLASS") { Self::Class } else { Self::Agent }
+    }
 }
 
 /// What a process is like: drawn when it starts.

@@ -1,4 +1,4 @@
-//! The alarm handler: asks every container, brings the warm list to its target, renews what is warm, sets the alarm again.
+//! The alarm handler: asks every container, brings the warm list to its target, renews what is warm, sets the alarm.
 //!
 //! One handler runs at a time. Each waits for one call after the other, and other methods run in between.
 

@@ -17,7 +17,7 @@
 //! | a start that fails leaves a container nobody knows | the name is dropped, and nothing is stopped |
 //! | containers told to stop are handed out | they leave the warm list only after the answer |
 //! | one that ignores SIGTERM runs on, unknown | an answered `stop` counts as its end |
-//! | one failed `getState` ends a mapping | an error counts as "not running", also the one of the platform's call limit |
+//! | one failed `getState` ends a mapping | an error counts as "not running", the platform's call limit makes some |
 //! | a restart during a refill orphans what it started | the warm list is written after the last start |
 //! | a ceiling of 0 is learned and kept | the ceiling is what is listed, and starts under way are not |
 //! | reading stats resets the target | each client sends its settings first, and they replace all others |
@@ -26,11 +26,11 @@
 //!
 //! Left out, as they lie outside this object: the hard-coded binding (the world wires its own), the KV cache with its
 //! keys and its write limit (the client's part), and a refresh interval that is not a number (here it always is one).
-//! That any name makes a pool of five is in it, the default configuration, but a world with fixed pool names never shows it.
+//! That any name makes a pool of five is in it, but a world with fixed pool names never shows it.
 //! Milder than the library: its writes of one step cannot be torn apart.
 //!
 //! What it asks of the world: each call of a living object ends, at least with `Threw`; a call of a lost object never
-//! does; and the client's part is done outside, `Configure` before each `GetContainer`, `Stats` and `ShutdownPrewarmed`.
+//! does; the client's part is done outside: `Configure` before each `GetContainer`, `Stats` and `ShutdownPrewarmed`.
 
 mod alarm;
 mod messages;

@@ -246,8 +246,8 @@ fn only_the_alarm_refills_one_by_one() {
     assert_eq!(script.rows.warm.len(), 3);
 }
 
-/// Fault 15: how much. A new id a second, five warm, three seconds to boot; the library was measured to serve a fifth of
-/// them warm.
+/// Fault 15: how much. A new id a second, five warm, three seconds to boot; the library was measured to serve a fifth
+/// of them warm.
 fn a_fifth_of_the_calls_is_warm_under_steady_load() {
     let mut script = Script::filled(5);
     let begin = script.now;

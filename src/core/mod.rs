@@ -9,6 +9,8 @@ pub mod coordinator;
 pub mod failure;
 pub mod gateway;
 pub mod id;
+#[doc(hidden)]
+pub mod mutants;
 pub mod outcome;
 pub mod plan;
 pub mod route;

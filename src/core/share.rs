@@ -1,6 +1,7 @@
 //! Splitting a total over shards so that the parts sum to it exactly.
 
 use super::id::ShardIndex;
+use super::mutants::{self, Mutant};
 use crate::config::resolved::ShardCount;
 
 /// The part of `total` that falls to shard `index` by largest remainder (Hamilton's method) with equal weights: the first
@@ -10,7 +11,9 @@ pub fn even(total: u32, shards: ShardCount, index: ShardIndex) -> u32 {
     if index.0 >= shards {
         return 0;
     }
-    total / shards + u32::from(index.0 < total % shards)
+    let rest = total % shards;
+    let one_more = index.0 < rest || (rest > 0 && mutants::on(Mutant::ShareRoundedUp));
+    total / shards + u32::from(one_more)
 }
 
 #[cfg(test)]

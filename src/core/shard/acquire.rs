@@ -6,7 +6,9 @@ use super::slot::{Pending, State};
 use super::{EPOCH_BLOCK, EPOCH_RESERVE, Shard};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
+use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal, RefusalCode};
+use crate::core::plan::Plan;
 use crate::core::route::shard_of;
 
 /// A caller whose container turned it away.
@@ -52,7 +54,9 @@ impl Shard {
             self.doubters.entry(container).or_default().push(Doubter { waiter, id, shards });
             return;
         }
-        if let Some(assignment) = self.sticky(&id) {
+        if !mutants::on(Mutant::DoubtGivesAnother)
+            && let Some(assignment) = self.sticky(&id)
+        {
             fx.actions.push(Action::Reply(waiter, Ok(assignment)));
             return;
         }
@@ -61,11 +65,11 @@ impl Shard {
             Err(refusal) => return self.refuse(waiter, refusal, fx),
         };
         let deadline = now + acquire_timeout;
-        if self.queue.join(&id, waiter, deadline) {
+        if !mutants::on(Mutant::NoSingleFlight) && self.queue.join(&id, waiter, deadline) {
             return;
         }
         let why = Why { cold: None, replaced: self.take_loss(&id) };
-        let held = self.blocked_by.contains_key(&id);
+        let held = self.blocked_by.contains_key(&id) && !mutants::on(Mutant::NoFenceWait);
         self.queue.push(id, waiter, deadline, why, held);
     }
 
@@ -75,7 +79,8 @@ impl Shard {
         let open = |container: &ContainerId| {
             let slot = self.slots.get(container)?;
             let assigned = matches!(slot.row.state, State::Assigned { .. });
-            (assigned && (slot.pending == Some(Pending::Check) || slot.negatives > 0)).then_some(())
+            let looked_at = slot.pending == Some(Pending::Check) || slot.negatives > 0;
+            ((assigned && looked_at) || mutants::on(Mutant::DoubterNeverAnswered)).then_some(())
         };
         let settled: Vec<ContainerId> =
             self.doubters.keys().filter(|container| open(container).is_none()).copied().collect();
@@ -91,7 +96,7 @@ impl Shard {
         let in_force = self.plan.as_ref()?.pool.shards;
         let owner = shard_of(&self.me.pool, id, in_force);
         let elsewhere = shards.is_some_and(|shards| shards != in_force.get()) || owner != self.me.index;
-        elsewhere.then(|| {
+        (elsewhere && !mutants::on(Mutant::WrongShardAccepted)).then(|| {
             let message = format!("of the {} shards in force, {} owns this id", in_force.get(), owner.0);
             Refusal { shards: Some(in_force.get()), ..refusal(RefusalCode::WrongShard, message) }
         })
@@ -99,7 +104,8 @@ impl Shard {
 
     /// Whether the id may wait here, and how long.
     fn admit(&self, id: &SessionId, shards: Option<u32>) -> Result<Millis, Refusal> {
-        let Some(plan) = self.plan.as_ref().filter(|plan| plan.active) else {
+        let taken = |plan: &&Plan| plan.active && !(mutants::on(Mutant::NeedsCoordinator) && plan.version.version == 0);
+        let Some(plan) = self.plan.as_ref().filter(taken) else {
             return Err(refusal(
                 RefusalCode::UnknownPool,
                 format!("pool {:?} is in no configuration; add it to pools.toml and deploy", self.me.pool.as_str()),
@@ -130,7 +136,9 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(&container) else { return };
         slot.row.state = State::Assigned { id: left.id.clone(), epoch, since: now };
         let fenced = slot.is_fenced();
-        self.dirty.insert(container);
+        if !mutants::on(Mutant::AssignmentNotWritten) {
+            self.dirty.insert(container);
+        }
         self.by_id.insert(left.id, container);
         let outcome = if left.why.cold.is_some() { Outcome::Cold } else { Outcome::Warm };
         let assignment = self.assignment(container, epoch, fenced, outcome, left.why.replaced.or(left.why.cold));
@@ -237,7 +245,9 @@ impl Shard {
     fn reserve_epochs(&mut self, count: u64, fx: &mut Effects<'_>) {
         if self.next_epoch.0 + count > self.epoch_ceiling.0 {
             self.epoch_ceiling = Epoch(self.next_epoch.0 + EPOCH_BLOCK);
-            fx.writes.push(Write::PutEpochCeiling(self.epoch_ceiling.0));
+            if !mutants::on(Mutant::EpochCeilingNotWritten) {
+                fx.writes.push(Write::PutEpochCeiling(self.epoch_ceiling.0));
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardId};
+use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::Reason;
 use crate::core::plan::Plan;
 use crate::core::stats::Counters;
@@ -122,6 +123,7 @@ impl Shard {
     /// [`Self::next_timeout`], which takes up whatever was under way when the rows were written.
     pub fn load(me: ShardId, rows: Rows, now: Millis) -> Self {
         let Rows { plan, mut gate, epoch_ceiling, mut specs, containers } = rows;
+        let first_epoch = if mutants::on(Mutant::EpochsStartAnew) { 1 } else { epoch_ceiling.max(1) };
         // A clock that went back must not stretch what was meant to end.
         gate.clamp(now);
         let spec = plan.as_ref().map(|plan| Spec::of(&plan.pool));
@@ -149,7 +151,7 @@ impl Shard {
             blocked_by: BTreeMap::new(),
             queue: Queue::default(),
             timers: Timers::default(),
-            next_epoch: Epoch(epoch_ceiling.max(1)),
+            next_epoch: Epoch(first_epoch),
             epoch_ceiling: Epoch(epoch_ceiling),
             cursor: None,
             warm_cursor: None,
@@ -313,8 +315,8 @@ impl Shard {
     /// those that wait.
     fn arm(&mut self, now: Millis) {
         match self.queue.next_deadline() {
-            Some(at) => self.timers.set(Timer::Queue, at),
-            None => self.timers.stop(Timer::Queue),
+            Some(at) if !mutants::on(Mutant::LateNeverRefused) => self.timers.set(Timer::Queue, at),
+            Some(_) | None => self.timers.stop(Timer::Queue),
         }
         if !self.wants_refresh() {
             self.timers.stop(Timer::Refresh);
@@ -375,6 +377,8 @@ impl Shard {
     }
 
     fn count(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+        let starting = if mutants::on(Mutant::StartingNotCounted) { self.starting.len() } else { 0 };
+        let draining = if mutants::on(Mutant::DrainingNotCounted) { self.draining() } else { 0 };
+        u32::try_from(self.slots.len() - starting - draining).unwrap_or(u32::MAX)
     }
 }

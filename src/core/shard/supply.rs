@@ -11,6 +11,7 @@ use super::{GateRow, Shard, Timer};
 use crate::config::resolved::{Millis, Pool};
 use crate::core::failure::{FailureClass, StartFailure};
 use crate::core::id::ContainerId;
+use crate::core::mutants::{self, Mutant};
 use crate::core::plan::Plan;
 
 /// What a start may take beyond its own timeouts: the platform's scheduling, and the calls.
@@ -91,6 +92,7 @@ impl Shard {
             self.filled = true;
         }
         let coming = self.starting.iter().filter(|&&container| !self.is_outdated(container)).count();
+        let coming = if mutants::on(Mutant::InFlightStartedAgain) { 0 } else { coming };
         let missing = (self.queue.ready() + target.saturating_sub(current)).saturating_sub(coming);
         if missing == 0 {
             self.timers.stop(Timer::Gate);
@@ -122,7 +124,9 @@ impl Shard {
         self.slots.insert(container, Slot::new(row, now, now));
         *self.spec_users.entry(spec_id).or_default() += 1;
         self.starting.insert(container);
-        self.dirty.insert(container);
+        if !mutants::on(Mutant::StartNotWritten) {
+            self.dirty.insert(container);
+        }
         fx.events.push(Event::Starting(container));
         self.ask_to_start(now, container, spec, fx);
     }
@@ -186,6 +190,7 @@ impl Shard {
                 self.counters.started(took);
                 fx.events.push(Event::Ready(container));
             }
+            Err(failure) if mutants::on(Mutant::FailedStartForgotten) => self.start_unsent(now, container, failure, fx),
             Err(failure) => self.start_answered_badly(now, container, failure, fx),
         }
     }
@@ -275,7 +280,7 @@ impl Shard {
 
     /// Lets go what is warm beyond the target, or beyond a lowered limit.
     pub(super) fn trim_surplus(&mut self, now: Millis, fx: &mut Effects<'_>) {
-        let Some(plan) = &self.plan else { return };
+        let Some(plan) = self.plan.as_ref().filter(|_| !mutants::on(Mutant::SurplusKept)) else { return };
         let target = plan.share.warm_target as usize;
         let limit = plan.share.max_instances.map_or(usize::MAX, |max| max as usize);
         let over_limit = (self.slots.len() - self.draining()).saturating_sub(limit);
@@ -290,7 +295,9 @@ impl Shard {
     pub(super) fn shutdown_prewarmed(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let unneeded = self.starting.len().saturating_sub(self.queue.ready());
         let starting = self.starting.iter().rev().take(unneeded).copied();
-        let all: Vec<ContainerId> = self.warm.iter().map(|&(_, _, container)| container).chain(starting).collect();
+        let assigned = self.by_id.values().copied().filter(|_| mutants::on(Mutant::ShutdownTakesAssigned));
+        let warm = self.warm.iter().map(|&(_, _, container)| container);
+        let all: Vec<ContainerId> = warm.chain(starting).chain(assigned).collect();
         for container in all {
             self.drain(now, container, DrainCause::Shutdown, fx);
         }
@@ -298,6 +305,7 @@ impl Shard {
 
     pub(super) fn forget_unused_spec(&mut self, spec: SpecId) {
         let in_use = self.spec_users.get(&spec).is_some_and(|&users| users > 0);
+        let in_use = in_use && !mutants::on(Mutant::SpecForgottenInUse);
         if !in_use && self.current_spec != Some(spec) && self.specs.remove(&spec).is_some() {
             self.spec_users.remove(&spec);
             self.dirty_specs.insert(spec);

@@ -1,8 +1,20 @@
 //! What is done to the system, and when: drawn from a seed.
+//!
+//! Which faults a seed has, and how often, differs from seed to seed (swarm testing, Groce et al. 2012): with everything
+//! on at once, much of what one fault alone would reveal stays hidden behind the others.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
 
-use crate::faults::{Rates, Strike};
+use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::{Config, parse_value};
+use cf_warm_pools::core::gateway::Replay;
+use cf_warm_pools::core::id::SessionId;
+use serde_json::{Map, Value, json};
+
+use crate::dice::{Dice, Key, Stream};
+use crate::faults::{Fault, Rates, Strike};
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -11,4 +23,320 @@ pub struct Schedule {
     pub rates: Rates,
     /// Only these faults, of those the rates would bring: a run that was shrunk.
     pub only: Option<BTreeSet<Strike>>,
+    /// How many isolates serve users.
+    pub routers: u32,
+    /// The configurations that are deployed or put in force; the first is deployed from the start.
+    pub configs: Vec<Rc<Config>>,
+    /// In order of time.
+    pub operations: Vec<Operation>,
+    /// How long things are done and go wrong.
+    pub duration: Millis,
 }
+
+/// Something that is done from outside.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// When, from the start.
+    pub at: Millis,
+    pub what: What,
+}
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A user's request, through the gateway.
+    Request { router: u32, pool: u32, id: u32, replay: Replay },
+    /// A program asks for a container, keeps what it got, and uses it later.
+    GetContainer { router: u32, pool: u32, id: u32 },
+    Release { router: u32, pool: u32, id: u32 },
+    Lookup { router: u32, pool: u32, id: u32 },
+    ShutdownPrewarmed { pool: u32, index: u32 },
+    /// An administrator sets a configuration.
+    PutConfig(usize),
+    DropOverride,
+    /// A new version of the Worker rolls out, within this time.
+    Deploy { config: usize, within: Millis },
+    Evict(Target),
+    CutOff { target: Target, duration: Millis },
+    CoordinatorDown { duration: Millis },
+    /// A process ends.
+    Kill { nth: u32 },
+    /// The platform has room for so many processes only.
+    Limit { room: u32, duration: Millis },
+    LoseImages { duration: Millis },
+    ClockJump { target: Target, by: i64 },
+}
+
+/// Whom it strikes.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    Shard { pool: u32, index: u32 },
+    Coordinator,
+    Router(u32),
+    /// One of those that there are by then.
+    Container { nth: u32 },
+}
+
+/// The id of a number.
+pub fn session(id: u32) -> SessionId {
+    SessionId::try_from(format!("user-{id}")).unwrap()
+}
+
+impl Schedule {
+    /// The run of a seed.
+    pub fn of_seed(seed: u64) -> Self {
+        let mut draw = Dice::new(seed).stream(SCHEDULE);
+        let rates = rates(&mut draw);
+        let pools = draw.between(1, 3) as u32;
+        let bases: Vec<Map<String, Value>> = (0..pools).map(|_| pool(&mut draw)).collect();
+        let mut configs = vec![Rc::new(config(bases.iter().cloned().map(Some)))];
+        for _ in 0..draw.between(0, 4) {
+            let changed: Vec<Option<Map<String, Value>>> =
+                bases.iter().map(|base| change(&mut draw, base)).collect();
+            configs.push(Rc::new(config(changed.into_iter())));
+        }
+        let routers = draw.between(1, 4) as u32;
+        let duration = Millis(draw.between(60_000, 300_000));
+        let mut schedule =
+            Self { seed, rates, only: None, routers, configs, operations: Vec::new(), duration };
+        schedule.add_traffic(&mut draw, pools);
+        schedule.add_changes(&mut draw, pools);
+        schedule.add_blows(&mut draw, pools);
+        schedule.operations.sort_by_key(|operation| operation.at);
+        schedule
+    }
+
+    /// The operations in order.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The same with only those operations for which `keep` is true.
+    #[must_use]
+    pub fn without(&self, keep: &[bool]) -> Self {
+        let kept = self.operations.iter().zip(keep).filter(|(_, keep)| **keep);
+        Self { operations: kept.map(|(operation, _)| operation.clone()).collect(), ..self.clone() }
+    }
+
+    /// The same with only these faults.
+    #[must_use]
+    pub fn only(&self, strikes: BTreeSet<Strike>) -> Self {
+        Self { only: Some(strikes), ..self.clone() }
+    }
+
+    fn add_traffic(&mut self, draw: &mut Stream, pools: u32) {
+        let count = draw.between(700, 1_500);
+        let ids: Vec<u64> = (0..pools).map(|_| draw.between(3, 60)).collect();
+        // From even to very uneven: a few ids have most of the requests.
+        let skew = 1.0 + 3.0 * draw.unit();
+        let mut burst: Option<(u64, u64)> = None;
+        for _ in 0..count {
+            burst = match burst {
+                Some((at, left)) if left > 0 => Some((at, left - 1)),
+                _ if draw.chance(0.03) => Some((draw.below(self.duration.0), draw.between(5, 40))),
+                _ => None,
+            };
+            let at = match burst {
+                Some((at, _)) => at + draw.below(100),
+                None => draw.below(self.duration.0),
+            };
+            let pool = draw.below(u64::from(pools)) as u32;
+            let id = (ids[pool as usize] as f64 * draw.unit().powf(skew)) as u32;
+            let router = draw.below(u64::from(self.routers)) as u32;
+            let what = match draw.below(100) {
+                0..80 => {
+                    let replay = draw.pick(&[Replay::Anytime, Replay::Anytime, Replay::IfUnsent, Replay::Never]);
+                    What::Request { router, pool, id, replay }
+                }
+                80..88 => What::GetContainer { router, pool, id },
+                88..93 => What::Lookup { router, pool, id },
+                _ => What::Release { router, pool, id },
+            };
+            self.operations.push(Operation { at: Millis(at), what });
+        }
+    }
+
+    fn add_changes(&mut self, draw: &mut Stream, pools: u32) {
+        let duration = self.duration.0;
+        let other = |draw: &mut Stream| draw.below(self.configs.len() as u64) as usize;
+        let mut changes = Vec::new();
+        if self.configs.len() > 1 {
+            for _ in 0..draw.below(4) {
+                changes.push(match draw.below(3) {
+                    0 => What::PutConfig(other(draw)),
+                    1 => What::DropOverride,
+                    _ => What::Deploy { config: other(draw), within: Millis(draw.between(1, 60_000)) },
+                });
+            }
+        }
+        for _ in 0..draw.below(3) {
+            let pool = draw.below(u64::from(pools)) as u32;
+            changes.push(What::ShutdownPrewarmed { pool, index: draw.below(4) as u32 });
+        }
+        for what in changes {
+            self.operations.push(Operation { at: Millis(draw.below(duration)), what });
+        }
+    }
+
+    /// What goes wrong at a given time, rather than wherever it can.
+    fn add_blows(&mut self, draw: &mut Stream, pools: u32) {
+        let duration = self.duration.0;
+        let mut blows = Vec::new();
+        let mut some = |draw: &mut Stream, fault: Fault, most: u64, make: &mut dyn FnMut(&mut Stream) -> What| {
+            if self.rates.of(fault) > 0.0 {
+                for _ in 0..draw.between(1, most) {
+                    let what = make(draw);
+                    blows.push(Operation { at: Millis(draw.below(duration)), what });
+                }
+            }
+        };
+        let routers = self.routers;
+        let target = |draw: &mut Stream| match draw.below(10) {
+            0 => Target::Coordinator,
+            1 => Target::Router(draw.below(u64::from(routers)) as u32),
+            2..6 => Target::Shard { pool: draw.below(u64::from(pools)) as u32, index: draw.below(4) as u32 },
+            _ => Target::Container { nth: draw.draw() as u32 },
+        };
+        some(draw, Fault::Evicted, 10, &mut |draw| What::Evict(target(draw)));
+        some(draw, Fault::Partition, 8, &mut |draw| What::CutOff {
+            target: target(draw),
+            duration: Millis(draw.between(1_000, 120_000)),
+        });
+        some(draw, Fault::CoordinatorDown, 2, &mut |draw| What::CoordinatorDown {
+            duration: Millis(draw.between(10_000, 300_000)),
+        });
+        some(draw, Fault::Dies, 8, &mut |draw| What::Kill { nth: draw.draw() as u32 });
+        some(draw, Fault::Capacity, 2, &mut |draw| What::Limit {
+            room: draw.below(12) as u32,
+            duration: Millis(draw.between(5_000, 120_000)),
+        });
+        some(draw, Fault::BadImage, 2, &mut |draw| What::LoseImages {
+            duration: Millis(draw.between(1_000, 90_000)),
+        });
+        // Small steps, of which the fence must not take notice, and in some seeds big ones.
+        let big = draw.chance(0.3);
+        some(draw, Fault::ClockJump, 6, &mut |draw| {
+            let most = if big { draw.pick(&[2_000, 60_000, 3_600_000]) } else { 400 };
+            What::ClockJump { target: target(draw), by: draw.below(2 * most) as i64 - most as i64 }
+        });
+        self.operations.extend(blows);
+    }
+}
+
+/// How often what goes wrong, in this seed.
+fn rates(draw: &mut Stream) -> Rates {
+    // One in twenty is calm: then everything must go well.
+    let calm = draw.chance(0.05);
+    let mut rates = Rates::none();
+    for fault in Fault::ALL {
+        let (least, most) = match fault {
+            Fault::LostBefore | Fault::LostAfter | Fault::Delayed => (0.002, 0.1),
+            Fault::Duplicated => (0.002, 0.05),
+            Fault::Evicted => (0.0005, 0.01),
+            Fault::Trapped => (0.0001, 0.002),
+            Fault::WriteFailed => (0.001, 0.03),
+            Fault::AlarmLate | Fault::AlarmTwice => (0.005, 0.2),
+            Fault::StartSlow
+            | Fault::StartExits
+            | Fault::NeverReady
+            | Fault::Capacity
+            | Fault::RateLimited
+            | Fault::Dies
+            | Fault::IgnoresSigterm
+            | Fault::DestroyFails => (0.01, 0.4),
+            Fault::Lies => (0.005, 0.1),
+            Fault::KvStale | Fault::KvFails | Fault::KvHostile => (0.01, 0.5),
+            // Those that happen at a time: on or off.
+            Fault::Partition
+            | Fault::BadImage
+            | Fault::ClockJump
+            | Fault::CoordinatorDown
+            | Fault::Deploy => (1.0, 1.0),
+        };
+        let on = draw.chance(0.6);
+        let rate = least * f64::powf(most / least, draw.unit());
+        if on && !calm {
+            rates = rates.with(fault, rate);
+        }
+    }
+    rates
+}
+
+/// The keys of a pool.
+fn pool(draw: &mut Stream) -> Map<String, Value> {
+    let agent = draw.chance(0.75);
+    let shards = draw.pick(&[1, 1, 2, 2, 3, 4, 8]);
+    let warm = draw.between(0, 8);
+    let refresh = draw.pick(&[500, 1_000, 2_000, 5_000, 10_000]);
+    let mut pool = json!({
+        "container": if agent { "AGENT" } else { "CLASS" },
+        "warm_target": warm,
+        "shards": shards,
+        "refresh_interval": refresh,
+        "sleep_after": draw.pick(&[refresh * 2, 30_000, 60_000, 300_000]).max(refresh + 1_000),
+        "acquire_timeout": draw.pick(&[500, 2_000, 5_000, 10_000, 30_000]),
+        "max_concurrent_starts": draw.pick(&[1, 2, 4, 8]),
+        "lease_ttl": draw.pick(&[2_000, 5_000, 10_000, 60_000]),
+        "unreachable_timeout": draw.pick(&[2_000, 10_000, 60_000]),
+        "drain_timeout": draw.pick(&[100, 1_000, 5_000, 15_000]),
+        "start": { "ready": { "timeout": draw.pick(&[4_000, 8_000, 20_000]) } },
+    });
+    let keys = pool.as_object_mut().unwrap();
+    if draw.chance(0.6) {
+        keys.insert("max_instances".into(), json!(draw.between(shards, shards + warm + 12)));
+    }
+    if draw.chance(0.4) {
+        keys.insert("id_cache".into(), json!("IDS"));
+    }
+    if draw.chance(0.2) {
+        keys["start"]["setup"] = json!({ "path": "/warmup" });
+    }
+    keys.clone()
+}
+
+/// The same pool in another configuration; none: it is not in it.
+fn change(draw: &mut Stream, base: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let mut keys = base.clone();
+    match draw.below(8) {
+        0 => return None,
+        1 => drop(keys.insert("warm_target".into(), json!(draw.between(0, 10)))),
+        2 => {
+            let shards = keys["shards"].as_u64().unwrap();
+            keys.insert("max_instances".into(), json!(draw.between(shards, shards + 12)));
+        }
+        3 => drop(keys.insert("start".into(), json!({ "env": { "V": draw.below(3).to_string() } }))),
+        // Not to be had: the ids would move.
+        4 => drop(keys.insert("shards".into(), json!(draw.between(1, 4)))),
+        5 => {
+            let other = if keys["container"] == "AGENT" { "AGENT_2" } else { "CLASS_2" };
+            keys.insert("container".into(), json!(other));
+        }
+        6 => drop(keys.insert("drain_timeout".into(), json!(2_000))),
+        _ => {}
+    }
+    Some(keys)
+}
+
+fn config(pools: impl Iterator<Item = Option<Map<String, Value>>>) -> Config {
+    let named = pools.enumerate().filter_map(|(number, keys)| Some((format!("p{number}"), Value::Object(keys?))));
+    let pools: Map<String, Value> = named.collect();
+    // Where a changed shard count does not go with the limit, there is none.
+    let fit = |mut keys: Value| {
+        let most = keys["max_instances"].as_u64();
+        if most.is_some_and(|most| most < keys["shards"].as_u64().unwrap_or(1)) {
+            keys.as_object_mut().unwrap().remove("max_instances");
+        }
+        keys
+    };
+    let pools: Map<String, Value> = pools.into_iter().map(|(name, keys)| (name, fit(keys))).collect();
+    let document = json!({ "pools": pools });
+    parse_value(&document).unwrap_or_else(|errors| panic!("{errors}: {document}"))
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>9.3}  {:?}", self.at.0 as f64 / 1_000.0, self.what)
+    }
+}
+
+const SCHEDULE: Key = Key::new(20);

@@ -1,1 +1,196 @@
-//! TODO
+//! The `PoolCoordinator` object: a [`Coordinator`] with what `src/edge/coordinator_do.rs` does around it.
+
+use std::collections::BTreeMap;
+
+use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
+use cf_warm_pools::core::id::ShardId;
+use cf_warm_pools::core::plan::PlanVersion;
+use cf_warm_pools::wire::coordinator::{
+    ConfigProblem, ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport,
+};
+
+use super::Object;
+use crate::dice::Key;
+use crate::faults::Fault;
+use crate::world::message::{Addr, Answer, CallId, Request, Response, Then};
+use crate::world::{Private, World};
+
+/// How long a shard has to take a plan.
+const PUSH_DEADLINE: Millis = Millis::from_secs(10);
+
+/// The coordinator's object.
+#[derive(Default)]
+pub struct CoordinatorObject {
+    registry: Registry,
+    acknowledged: BTreeMap<ShardId, PlanVersion>,
+    memory: Option<Memory>,
+    steps: u64,
+}
+
+struct Memory {
+    machine: Coordinator,
+    /// Whether the machine knows what this deploy brings.
+    told: bool,
+}
+
+impl CoordinatorObject {
+    /// What it stored.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The machine as it would be loaded now.
+    pub fn reloaded(&self) -> Coordinator {
+        Coordinator::load(self.registry.clone(), self.acknowledged.clone())
+    }
+
+    /// Every shard that has not acknowledged the version in force.
+    pub fn behind(&self) -> Vec<ShardId> {
+        let machine = self.reloaded();
+        let version = machine.version();
+        machine.shards().filter(|shard| self.acknowledged.get(shard).is_none_or(|has| *has < version)).collect()
+    }
+
+    fn load(&mut self, world: &mut World) {
+        if self.memory.is_none() {
+            let machine = self.reloaded();
+            if let Some(at) = machine.next_timeout() {
+                world.set_alarm(Addr::Coordinator, Some(at));
+            }
+            self.memory = Some(Memory { machine, told: false });
+        }
+    }
+
+    /// Tells the machine what this deploy brings, once in its life. False when the object was thrown away.
+    fn deploy(&mut self, world: &mut World) -> bool {
+        self.load(world);
+        if self.memory.as_ref().is_some_and(|memory| memory.told) {
+            return true;
+        }
+        let deploy = world.deploy_of(Addr::Coordinator);
+        let config = (*deploy.config).clone();
+        let deployed = Deployed { stamp: deploy.stamp, source: ConfigSource::Bundled, config };
+        let lives = self.drive(world, Input::Deployed(Box::new(deployed)));
+        if let Some(memory) = &mut self.memory {
+            memory.told = true;
+        }
+        lives
+    }
+
+    /// One step. False when the object was thrown away.
+    fn drive(&mut self, world: &mut World, input: Input) -> bool {
+        self.load(world);
+        self.steps += 1;
+        let Some(memory) = &mut self.memory else { return false };
+        let before = memory.machine.version();
+        let mut fx = Effects::default();
+        memory.machine.step(world.clock(Addr::Coordinator), input, &mut fx);
+        if !fx.writes.is_empty() && world.faults.strikes(world.dice, Fault::WriteFailed, STEP.of(self.steps)) {
+            self.forget(world);
+            return false;
+        }
+        let version = memory.machine.version();
+        world.set_alarm(Addr::Coordinator, memory.machine.next_timeout());
+        for write in fx.writes {
+            match write {
+                Write::PutRegistry(registry) => self.registry = *registry,
+                Write::PutAcknowledged(shard, version) => drop(self.acknowledged.insert(shard, version)),
+            }
+        }
+        world.oracle.coordinator_stepped(world.now, before, version, &self.registry);
+        if version != before {
+            world.trace.note(world.now, || format!("coordinator: {version:?} is in force"));
+        }
+        for (shard, plan) in fx.pushes {
+            let to = Addr::of_shard(&shard);
+            let then = Then::Push(shard);
+            world.call(Addr::Coordinator, to, Request::Configure(Box::new(plan)), PUSH_DEADLINE, then);
+        }
+        true
+    }
+
+    fn machine(&self) -> &Coordinator {
+        &self.memory.as_ref().unwrap().machine
+    }
+
+    fn view(&self) -> ConfigView {
+        let machine = self.machine();
+        ConfigView { version: machine.version(), source: machine.source(), config: machine.config() }
+    }
+}
+
+impl Object for CoordinatorObject {
+    fn arrives(&mut self, world: &mut World, call: CallId, _from: Option<Addr>, request: Request) {
+        if !self.deploy(world) {
+            return;
+        }
+        match request {
+            Request::Report(ShardReport { shard, plan }) => {
+                if let Some(version) = plan
+                    && !self.drive(world, Input::Acknowledged(shard.clone(), version))
+                {
+                    return;
+                }
+                let reply = match self.machine().plan_of(&shard) {
+                    None => ReportReply::UnknownPool,
+                    Some(in_force) if plan.is_some_and(|has| has >= in_force.version) => ReportReply::Current,
+                    Some(in_force) => ReportReply::Changed(Box::new(in_force)),
+                };
+                world.answer(call, Response::Reported(reply));
+            }
+            Request::Plan(PlanQuestion { known }) => {
+                let current = known >= self.machine().version();
+                let reply = if current { PlanReply::Current } else { PlanReply::Changed(Box::new(self.view())) };
+                world.answer(call, Response::RoutePlan(reply));
+            }
+            Request::PutConfig(config) => {
+                let objections = self.machine().objections(&config);
+                if objections.is_empty() {
+                    if self.drive(world, Input::Put(config)) {
+                        world.answer(call, Response::Put(PutReply::Applied(Box::new(self.view()))));
+                    }
+                    return;
+                }
+                let problem = |objection: &cf_warm_pools::core::coordinator::Objection| ConfigProblem {
+                    path: format!("pools.{}.shards", objection.pool),
+                    message: String::new(),
+                };
+                let problems = objections.iter().map(problem).collect();
+                world.answer(call, Response::Put(PutReply::Refused(problems)));
+            }
+            Request::DeleteConfig => {
+                if self.drive(world, Input::DropOverride) {
+                    world.answer(call, Response::View(Box::new(self.view())));
+                }
+            }
+            other => unreachable!("not a method of the coordinator: {other:?}"),
+        }
+    }
+
+    fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
+        let Then::Push(shard) = then else { return };
+        let input = match answer {
+            Ok(Response::Configured(version)) => Input::Acknowledged(shard, version),
+            Ok(_) | Err(_) => Input::PushFailed(shard),
+        };
+        self.drive(world, input);
+    }
+
+    fn private(&mut self, _world: &mut World, what: Private) {
+        unreachable!("the coordinator waits for nothing by itself: {what:?}");
+    }
+
+    fn alarm(&mut self, world: &mut World) {
+        self.load(world);
+        self.drive(world, Input::Woken);
+    }
+
+    fn forget(&mut self, world: &mut World) {
+        if self.memory.take().is_some() {
+            world.drop_memory(Addr::Coordinator);
+        }
+    }
+}
+
+const STEP: Key = Key::new(12);

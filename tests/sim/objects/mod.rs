@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod class;
 pub mod coordinator;
+pub mod mutants;
 pub mod router;
 pub mod shard;
 

@@ -1,1 +1,534 @@
-//! TODO
+//! The `WarmPool` object: a [`Shard`] with what `src/edge/warm_pool_do` does around it.
+//!
+//! One step is: the machine's step, its writes in one transaction, the alarm; and only then what it wants done. A transaction
+//! that fails throws the object away with all it had in memory, and nothing of the step is done.
+
+use std::collections::BTreeMap;
+
+use cf_warm_pools::config::resolved::{BindingName, Millis};
+use cf_warm_pools::core::failure::{FailureClass, StartFailure};
+use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
+use cf_warm_pools::core::outcome::{Assignment, Refusal};
+use cf_warm_pools::core::plan::{Plan, PlanVersion, Share};
+use cf_warm_pools::core::shard::{
+    Action, Call, ContainerKind, Effects, Entropy, Finding, Input, Rows, Shard, Spec, WaiterId, Write,
+};
+use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest, StartReply, StartRequest, Status};
+use cf_warm_pools::wire::coordinator::{ReportReply, ShardReport};
+use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
+
+use super::Object;
+use super::mutants::{AdapterMutant, on};
+use crate::dice::{Dice, Key};
+use crate::faults::Fault;
+use crate::world::message::{Addr, Answer, CallError, CallId, Request, Response, Then};
+use crate::world::platform::Kind;
+use crate::world::{Private, World, hash};
+
+/// The deadlines of `src/edge`.
+const PEER_DEADLINE: Millis = Millis::from_secs(5);
+const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
+const CALL_DEADLINE: Millis = Millis::from_secs(10);
+const DESTROY_DEADLINE: Millis = Millis::from_secs(30);
+
+/// A shard's object.
+pub struct ShardObject {
+    addr: Addr,
+    id: ShardId,
+    rows: Rows,
+    memory: Option<Memory>,
+    /// How many steps it has taken, over all its lives.
+    steps: u64,
+    /// How many random numbers it has drawn.
+    drawn: u64,
+}
+
+struct Memory {
+    machine: Shard,
+    waiters: BTreeMap<WaiterId, CallId>,
+    next_waiter: u64,
+    /// Calls that wait for the shard to be told its plan; none while nobody asks for it.
+    planless: Option<Vec<(CallId, Request)>>,
+    /// Reports of containers that siblings were asked about: how many have not answered.
+    forwarded: BTreeMap<CallId, u32>,
+}
+
+impl ShardObject {
+    pub fn new(id: ShardId) -> Self {
+        Self { addr: Addr::of_shard(&id), id, rows: Rows::default(), memory: None, steps: 0, drawn: 0 }
+    }
+
+    /// What is durable.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// The machine, if the object is in memory.
+    pub fn machine(&self) -> Option<&Shard> {
+        self.memory.as_ref().map(|memory| &memory.machine)
+    }
+
+    /// An object that was never called has nothing to load, nor to lose.
+    pub fn is_loaded(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    /// Loads the machine from its rows, and has it take the plan that the code brings it runs under.
+    fn load(&mut self, world: &mut World) {
+        if self.memory.is_some() {
+            return;
+        }
+        let now = world.clock(self.addr);
+        let mut machine = Shard::load(self.id.clone(), self.rows.clone(), now);
+        if let Some(plan) = plan_of_deploy(&machine, world, self.addr) {
+            let mut entropy = Luck::new(world.dice, self.addr, &mut self.drawn);
+            let mut fx = Effects::new(&mut entropy);
+            machine.adopt(plan, &mut fx);
+            let Effects { writes, events, .. } = fx;
+            self.apply(&writes);
+            world.oracle.shard_stepped(world.now, self.addr, &machine, now, &writes, &events);
+        }
+        world.set_alarm(self.addr, machine.next_timeout());
+        self.memory = Some(Memory {
+            machine,
+            waiters: BTreeMap::new(),
+            next_waiter: 0,
+            planless: None,
+            forwarded: BTreeMap::new(),
+        });
+    }
+
+    /// The machine, loaded, and the time on its clock.
+    fn memory(&mut self, world: &mut World) -> &mut Memory {
+        self.load(world);
+        self.memory.as_mut().unwrap()
+    }
+
+    /// One step. False when the object was thrown away.
+    fn drive(&mut self, world: &mut World, input: Input) -> bool {
+        self.load(world);
+        let Some(mut memory) = self.memory.take() else { return false };
+        self.steps += 1;
+        let key = STEP.of(hash(&self.addr)).of(self.steps);
+        let now = world.clock(self.addr);
+        world.trace.note(world.now, || format!("{} <- {}", self.id, shown(&input)));
+        let mut entropy = Luck::new(world.dice, self.addr, &mut self.drawn);
+        let mut fx = Effects::new(&mut entropy);
+        memory.machine.step(now, input, &mut fx);
+        let Effects { writes, actions, events, .. } = fx;
+        if on(AdapterMutant::ActBeforeWrite) {
+            for action in actions.clone() {
+                self.perform(world, &mut memory, action);
+            }
+        }
+        if !writes.is_empty() && world.faults.strikes(world.dice, Fault::WriteFailed, key) {
+            world.trace.note(world.now, || format!("{}: the transaction fails", self.id));
+            self.memory = Some(memory);
+            if !on(AdapterMutant::CarryOnAfterFailedWrite) {
+                self.forget(world);
+                return false;
+            }
+            return true;
+        }
+        self.apply(&writes);
+        world.oracle.shard_stepped(world.now, self.addr, &memory.machine, now, &writes, &events);
+        for event in &events {
+            world.trace.note(world.now, || format!("{}: {event:?}", self.id));
+        }
+        if !on(AdapterMutant::StepWithoutAlarm) {
+            world.set_alarm(self.addr, memory.machine.next_timeout());
+        }
+        if !on(AdapterMutant::ActBeforeWrite) {
+            for action in actions {
+                self.perform(world, &mut memory, action);
+            }
+        }
+        self.memory = Some(memory);
+        true
+    }
+
+    fn apply(&mut self, writes: &[Write]) {
+        for write in writes.iter().cloned() {
+            let rows = &mut self.rows;
+            match write {
+                Write::PutContainer(row) => drop(rows.containers.insert(row.container, row)),
+                Write::DeleteContainer(container) => drop(rows.containers.remove(&container)),
+                Write::PutSpec(id, spec) => drop(rows.specs.insert(id, *spec)),
+                Write::DeleteSpec(id) => drop(rows.specs.remove(&id)),
+                Write::PutPlan(plan) => rows.plan = Some(*plan),
+                Write::PutEpochCeiling(ceiling) => rows.epoch_ceiling = ceiling,
+                Write::PutGate(gate) => rows.gate = gate,
+            }
+        }
+    }
+
+    fn perform(&mut self, world: &mut World, memory: &mut Memory, action: Action) {
+        match action {
+            Action::Reply(waiter, reply) => {
+                world.oracle.shard_replied(world.now, self.addr, &reply);
+                match memory.waiters.remove(&waiter) {
+                    Some(call) => world.answer(call, Response::Acquired(acquired(reply))),
+                    None => world.oracle.answered_twice(world.now, self.addr),
+                }
+            }
+            Action::Call { container, binding, call } => self.call(world, container, &binding, call),
+            Action::Report => {
+                let plan = memory.machine.plan().map(|plan| plan.version);
+                self.report(world, plan, PEER_DEADLINE, Then::Report);
+            }
+        }
+    }
+
+    fn report(&self, world: &mut World, plan: Option<PlanVersion>, within: Millis, then: Then) {
+        let report = Request::Report(ShardReport { shard: self.id.clone(), plan });
+        world.call(self.addr, Addr::Coordinator, report, within, then);
+    }
+
+    fn call(&self, world: &mut World, container: ContainerId, binding: &BindingName, call: Call) {
+        let kind = if binding.as_str().starts_with("CLASS") { Kind::Class } else { Kind::Agent };
+        world.platform.addressed(container, kind);
+        world.oracle.container_called(world.now, self.addr, container, &call);
+        let to = Addr::Container(container);
+        let (request, within, then) = match call {
+            Call::Start(spec) => {
+                let within = spec.start_timeout();
+                let Spec { start, sleep_after, lease_ttl, drain_timeout, .. } = *spec;
+                let owner = self.id.clone();
+                let request = StartRequest { container, owner, start, sleep_after, lease_ttl, drain_timeout };
+                (Request::Start(Box::new(request)), within, Then::Start(container))
+            }
+            Call::Stop => (Request::Stop, CALL_DEADLINE, Then::Stop(container)),
+            Call::Destroy => (Request::Destroy, DESTROY_DEADLINE, Then::Destroy(container)),
+            Call::Check => (Request::GetState, CALL_DEADLINE, Then::Check(container)),
+            Call::Renew => (Request::Renew, CALL_DEADLINE, Then::Nothing),
+        };
+        world.call(self.addr, to, request, within, then);
+    }
+
+    /// A caller wants a container: at once when the id has one, else it waits.
+    fn acquire(&mut self, world: &mut World, call: CallId, request: AcquireRequest) {
+        let AcquireRequest { id, shards, suspect } = request;
+        let memory = self.memory(world);
+        if suspect.is_none()
+            && let Some(assignment) = memory.machine.sticky(&id)
+        {
+            world.oracle.shard_replied(world.now, self.addr, &Ok(assignment.clone()));
+            return world.answer(call, Response::Acquired(AcquireReply::Assigned(assignment)));
+        }
+        if memory.machine.plan().is_none() {
+            return self.wait_for_plan(world, call, Request::Acquire(AcquireRequest { id, shards, suspect }));
+        }
+        self.acquire_with_plan(world, call, id, shards, suspect);
+    }
+
+    fn acquire_with_plan(
+        &mut self,
+        world: &mut World,
+        call: CallId,
+        id: SessionId,
+        shards: Option<u32>,
+        suspect: Option<ContainerId>,
+    ) {
+        let memory = self.memory(world);
+        let waiter = WaiterId(memory.next_waiter);
+        memory.next_waiter += 1;
+        memory.waiters.insert(waiter, call);
+        self.drive(world, Input::Acquire { waiter, id, shards, suspect });
+    }
+
+    /// A call that takes a plan, and there is none: the coordinator is asked, once for all that wait.
+    fn wait_for_plan(&mut self, world: &mut World, call: CallId, request: Request) {
+        let memory = self.memory(world);
+        let asking = memory.planless.is_some();
+        memory.planless.get_or_insert_default().push((call, request));
+        if !asking {
+            self.report(world, None, FIRST_PLAN_DEADLINE, Then::FirstReport);
+        }
+    }
+
+    /// The coordinator has answered the first report, or not: then the first shard is asked.
+    fn first_report_ended(&mut self, world: &mut World, answer: Answer) {
+        match answer {
+            Ok(response) => {
+                self.take_report(world, response);
+                self.take_bundled(world, None);
+            }
+            Err(_) if self.id.index == ShardIndex(0) => self.take_bundled(world, None),
+            Err(_) => {
+                let first = Addr::of_shard(&ShardId { index: ShardIndex(0), ..self.id.clone() });
+                world.call(self.addr, first, Request::GetPlan, FIRST_PLAN_DEADLINE, Then::SiblingPlan);
+            }
+        }
+    }
+
+    fn sibling_plan_ended(&mut self, world: &mut World, answer: Answer) {
+        match answer {
+            Ok(Response::ShardPlan(plan)) => self.take_bundled(world, plan),
+            Ok(_) | Err(_) => {
+                for (call, _) in self.take_planless() {
+                    world.throw(call, "the pool's first shard did not answer");
+                }
+            }
+        }
+    }
+
+    fn take_planless(&mut self) -> Vec<(CallId, Request)> {
+        self.memory.as_mut().and_then(|memory| memory.planless.take()).unwrap_or_default()
+    }
+
+    /// Takes the plan of a sibling, or what is bundled, unless it has got one meanwhile; then serves those who waited.
+    fn take_bundled(&mut self, world: &mut World, sibling: Option<Plan>) {
+        let waiting = self.take_planless();
+        if self.memory(world).machine.plan().is_none() {
+            let deploy = world.deploy_of(self.addr);
+            let version = PlanVersion { version: 0, stamp: deploy.stamp };
+            let bundled = deploy.config.pools.get(&self.id.pool);
+            let of_bundle = bundled.map(|pool| Plan::fixed(version, pool.clone(), self.id.index));
+            let of_sibling = sibling.map(|plan| Plan { share: Share::even(&plan.pool, self.id.index), ..plan });
+            if let Some(plan) = of_sibling.or(of_bundle)
+                && !self.drive(world, Input::Configured(Box::new(plan)))
+            {
+                for (call, _) in waiting {
+                    world.throw(call, "the object is being restarted; try again");
+                }
+                return;
+            }
+        }
+        for (call, request) in waiting {
+            self.with_plan(world, call, request);
+        }
+    }
+
+    /// A call that takes a plan, when there is one, or certainly none.
+    fn with_plan(&mut self, world: &mut World, call: CallId, request: Request) {
+        match request {
+            Request::Acquire(AcquireRequest { id, shards, suspect }) => {
+                self.acquire_with_plan(world, call, id, shards, suspect);
+            }
+            Request::Lookup(id) => match self.find(world, &id) {
+                Ok(found) => world.answer(call, Response::Found(found)),
+                Err(refusal) => world.answer(call, Response::Refused(refusal)),
+            },
+            Request::Release(id) => match self.find(world, &id) {
+                Ok(found) => {
+                    world.oracle.released(self.addr, &id);
+                    if self.drive(world, Input::Release(id)) {
+                        world.answer(call, Response::Released(found.is_some()));
+                    }
+                }
+                Err(refusal) => world.answer(call, Response::Refused(refusal)),
+            },
+            other => unreachable!("takes no plan: {other:?}"),
+        }
+    }
+
+    fn find(&mut self, world: &mut World, id: &SessionId) -> Result<Option<Assignment>, Refusal> {
+        let machine = &self.memory(world).machine;
+        match (machine.lookup(id), machine.not_here(id, None)) {
+            (None, Some(refusal)) => Err(refusal),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// A container is said to have stopped: ours, or a sibling's.
+    fn report_stopped(&mut self, world: &mut World, call: CallId, container: ContainerId, forwarded: bool) {
+        if self.memory(world).machine.binding_of(container).is_some() {
+            let kind = world.platform.kind(container);
+            world.oracle.said_to_have_stopped(world.now, container, kind);
+            if self.drive(world, Input::Stopped(container)) {
+                world.answer(call, Response::Heard(true));
+            }
+            return;
+        }
+        let shards = self.memory(world).machine.plan().map_or(0, |plan| plan.pool.shards.get());
+        let siblings: Vec<u32> = (0..shards).filter(|&index| index != self.id.index.0).collect();
+        if forwarded || siblings.is_empty() {
+            return world.answer(call, Response::Heard(false));
+        }
+        self.memory(world).forwarded.insert(call, siblings.len() as u32);
+        for index in siblings {
+            let sibling = Addr::of_shard(&ShardId { index: ShardIndex(index), ..self.id.clone() });
+            let request = Request::ReportStopped { container, forwarded: true };
+            world.call(self.addr, sibling, request, PEER_DEADLINE, Then::Forward(call));
+        }
+    }
+
+    fn forward_ended(&mut self, world: &mut World, call: CallId, answer: &Answer) {
+        let Some(memory) = &mut self.memory else { return };
+        let Some(open) = memory.forwarded.get_mut(&call) else { return };
+        *open -= 1;
+        let heard = matches!(answer, Ok(Response::Heard(true)));
+        if heard || *open == 0 {
+            memory.forwarded.remove(&call);
+            world.answer(call, Response::Heard(heard));
+        }
+    }
+
+    fn take_report(&mut self, world: &mut World, response: Response) {
+        if let Response::Reported(ReportReply::Changed(plan)) = response {
+            self.drive(world, Input::Configured(plan));
+        }
+    }
+}
+
+impl Object for ShardObject {
+    fn arrives(&mut self, world: &mut World, call: CallId, _from: Option<Addr>, request: Request) {
+        self.load(world);
+        match request {
+            Request::Acquire(request) => self.acquire(world, call, request),
+            request @ (Request::Lookup(_) | Request::Release(_)) => {
+                if self.memory(world).machine.plan().is_some() {
+                    self.with_plan(world, call, request);
+                } else {
+                    self.wait_for_plan(world, call, request);
+                }
+            }
+            Request::ConfirmLease(LeaseRequest { container, session, epoch }) => {
+                let now = world.clock(self.addr);
+                let granted = self.memory(world).machine.confirm(now, container, &session, epoch);
+                if granted.is_some() {
+                    world.oracle.in_touch(world.now, container);
+                }
+                world.answer(call, Response::Lease(granted.map_or(LeaseReply::Denied, LeaseReply::Granted)));
+            }
+            Request::ReportStopped { container, forwarded } => self.report_stopped(world, call, container, forwarded),
+            Request::Configure(plan) => {
+                if self.drive(world, Input::Configured(plan)) {
+                    let version = self.machine().and_then(Shard::plan).map(|plan| plan.version);
+                    world.answer(call, Response::Configured(version.unwrap_or_default()));
+                }
+            }
+            Request::GetPlan => {
+                let plan = self.machine().and_then(Shard::plan).cloned();
+                world.answer(call, Response::ShardPlan(plan));
+            }
+            Request::ShutdownPrewarmed => {
+                if self.drive(world, Input::ShutdownPrewarmed) {
+                    world.answer(call, Response::SentAway(0));
+                }
+            }
+            other => unreachable!("not a method of a shard: {other:?}"),
+        }
+    }
+
+    fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
+        let input = match then {
+            Then::Start(container) => Input::StartDone { container, result: started(answer) },
+            Then::Stop(container) => Input::StopDone(container, answer.is_ok()),
+            Then::Destroy(container) => {
+                Input::DestroyDone(container, answer.is_ok() || on(AdapterMutant::ErrorIsDestroyed))
+            }
+            Then::Check(container) => Input::CheckDone(container, finding(answer)),
+            Then::Report => {
+                if let Ok(response) = answer {
+                    self.take_report(world, response);
+                }
+                return;
+            }
+            Then::FirstReport => return self.first_report_ended(world, answer),
+            Then::SiblingPlan => return self.sibling_plan_ended(world, answer),
+            Then::Forward(call) => return self.forward_ended(world, call, &answer),
+            Then::Nothing => return,
+            other => unreachable!("not a call of a shard: {other:?}"),
+        };
+        world.oracle.container_answered(world.now, &input);
+        self.drive(world, input);
+    }
+
+    fn private(&mut self, _world: &mut World, what: Private) {
+        unreachable!("a shard waits for nothing by itself: {what:?}");
+    }
+
+    fn alarm(&mut self, world: &mut World) {
+        self.load(world);
+        self.drive(world, Input::Woken);
+    }
+
+    fn forget(&mut self, world: &mut World) {
+        let Some(memory) = self.memory.take() else { return };
+        if !on(AdapterMutant::CarryOnAfterFailedWrite) {
+            let clock = world.clock(self.addr);
+            world.oracle.shard_dropped(world.now, self.addr, &memory.machine, &self.rows, clock);
+        }
+        world.trace.note(world.now, || format!("{} is dropped from memory", self.id));
+        world.drop_memory(self.addr);
+    }
+}
+
+/// What a newer deploy than the shard knows has bundled for its pool.
+fn plan_of_deploy(machine: &Shard, world: &World, addr: Addr) -> Option<Plan> {
+    let plan = machine.plan()?;
+    let deploy = world.deploy_of(addr);
+    let pool = deploy.config.pools.get(&machine.id().pool);
+    if pool.is_none() && plan.version.version == 0 {
+        return None;
+    }
+    plan.deployed(pool, deploy.stamp, machine.id().index)
+}
+
+fn acquired(reply: Result<Assignment, Refusal>) -> AcquireReply {
+    match reply {
+        Ok(assignment) => AcquireReply::Assigned(assignment),
+        Err(refusal) => AcquireReply::Refused(refusal),
+    }
+}
+
+fn started(answer: Answer) -> Result<ContainerKind, StartFailure> {
+    match answer {
+        Ok(Response::Nothing) => Ok(ContainerKind::Class),
+        Ok(Response::Started(StartReply::Ready)) => Ok(ContainerKind::Agent),
+        Ok(Response::Started(StartReply::Failed(failure))) => Err(failure),
+        Ok(other) => unreachable!("not an answer to a start: {other:?}"),
+        Err(CallError::Threw(text)) => Err(StartFailure::of_message(text)),
+        Err(CallError::Late) => Err(StartFailure::new(FailureClass::Unknown, "no answer in time")),
+    }
+}
+
+fn finding(answer: Answer) -> Finding {
+    match answer {
+        Ok(Response::State(Status::Running | Status::Healthy)) => Finding::Running,
+        Ok(Response::State(Status::Stopping)) => Finding::Stopping,
+        Ok(Response::State(Status::Stopped | Status::StoppedWithCode)) => Finding::Stopped,
+        Err(_) if on(AdapterMutant::ErrorIsStopped) => Finding::Stopped,
+        Ok(_) | Err(_) => Finding::Unknown,
+    }
+}
+
+/// An input for the trace: of a plan only the version.
+fn shown(input: &Input) -> String {
+    match input {
+        Input::Configured(plan) => {
+            format!("Configured({:?}, active {}, {:?})", plan.version, plan.active, plan.share)
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// A shard's randomness.
+struct Luck<'a> {
+    dice: Dice,
+    key: Key,
+    drawn: &'a mut u64,
+}
+
+impl<'a> Luck<'a> {
+    fn new(dice: Dice, addr: Addr, drawn: &'a mut u64) -> Self {
+        Self { dice, key: LUCK.of(hash(&addr)), drawn }
+    }
+}
+
+impl Entropy for Luck<'_> {
+    fn unique(&mut self) -> u128 {
+        *self.drawn += 1;
+        let key = self.key.of(*self.drawn);
+        u128::from(self.dice.draw(key)) << 64 | u128::from(self.dice.draw(key.of(1)))
+    }
+
+    fn jitter(&mut self, below: u64) -> u64 {
+        *self.drawn += 1;
+        self.dice.below(self.key.of(*self.drawn), below)
+    }
+}
+
+const STEP: Key = Key::new(10);
+const LUCK: Key = Key::new(11);

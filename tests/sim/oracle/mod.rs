@@ -1,58 +1,325 @@
 //! What is true, and whether every promise is kept.
+//!
+//! The oracle sees what no object sees: which processes run, which of them got whose request, what every shard has written
+//! down, what each caller was told and when. Each thing that happens is held against the promises at once; the first that is
+//! broken ends the run.
+
+mod books;
+mod evidence;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use cf_warm_pools::config::resolved::{Millis, PoolName};
-use cf_warm_pools::core::gateway::DenialCode;
+use cf_warm_pools::core::coordinator::Registry;
 use cf_warm_pools::core::id::{ContainerId, SessionId};
-use cf_warm_pools::core::outcome::RefusalCode;
+use cf_warm_pools::core::outcome::{Assignment, Refusal};
+use cf_warm_pools::core::plan::PlanVersion;
+use cf_warm_pools::core::shard::{Call, Event, Input, Rows, Shard, Write};
 
-use crate::world::message::RequestNo;
+use crate::world::message::{Addr, RequestNo, pool_number};
 use crate::world::platform::Kind;
+use books::Books;
+use evidence::Evidence;
+use requests::Requests;
+pub use requests::Fate;
 
-/// What became of a user's request.
+/// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// This container served it.
-    Served(ContainerId),
-    /// It was released, looked up, or whatever else it asked for.
-    Done,
-    /// The router's configuration has no such pool.
-    NoPool,
-    /// The shard refused it.
-    Refused(RefusalCode),
-    /// The router gave up.
-    Denied(DenialCode),
-    /// The shard did not answer.
-    Unreachable,
-    /// The isolate it ran in was lost.
-    Lost,
+pub struct Violation {
+    /// Its name.
+    pub promise: &'static str,
+    /// When, in the world's time.
+    pub at: Millis,
+    /// How.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at - crate::world::START;
+        write!(f, "{} broken at {:.3} s: {}", self.promise, at.0 as f64 / 1_000.0, self.what)
+    }
 }
 
 /// The oracle.
-#[derive(Debug)]
-pub struct Oracle {}
+#[derive(Debug, Default)]
+pub struct Oracle {
+    violations: Vec<Violation>,
+    excused: BTreeMap<&'static str, u64>,
+    books: Books,
+    evidence: BTreeMap<ContainerId, Evidence>,
+    running: BTreeSet<ContainerId>,
+    /// Containers whose process was ever started.
+    started: BTreeSet<ContainerId>,
+    served: BTreeMap<ContainerId, (u32, SessionId)>,
+    requests: Requests,
+    /// When an object's clock last jumped by more than the fence allows for.
+    jumped: BTreeMap<Addr, Millis>,
+}
 
 impl Oracle {
     pub fn new() -> Self {
-        Self {}
+        Self::default()
     }
 
+    /// The promises that were broken.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// How often something happened that is not promised not to happen.
+    pub fn excused(&self) -> &BTreeMap<&'static str, u64> {
+        &self.excused
+    }
+
+    /// How many requests were made.
+    pub fn request_count(&self) -> u64 {
+        self.requests.count()
+    }
+
+    /// What became of the requests, by kind.
+    pub fn fates(&self) -> &BTreeMap<&'static str, u64> {
+        self.requests.fates()
+    }
+
+    /// A promise is broken.
+    pub fn broken(&mut self, now: Millis, promise: &'static str, what: String) {
+        self.violations.push(Violation { promise, at: now, what });
+    }
+
+    fn excuse(&mut self, what: &'static str) {
+        *self.excused.entry(what).or_default() += 1;
+    }
+
+    // --- The platform
+
     /// The platform started a process.
-    pub fn process_started(&mut self, now: Millis, container: ContainerId, kind: Kind) {}
+    pub fn process_started(&mut self, now: Millis, container: ContainerId, kind: Kind) {
+        self.running.insert(container);
+        let again = !self.started.insert(container);
+        let on_books = self.books.has(container);
+        match kind {
+            Kind::Agent if !on_books => {
+                self.broken(now, "accounted", format!("{container} was started and is on no shard's books"));
+            }
+            Kind::Agent if again => {
+                self.broken(now, "exclusive", format!("{container} was started a second time"));
+            }
+            Kind::Agent => {}
+            // A class starts whenever somebody calls it.
+            Kind::Class if !on_books => self.excuse("class started off the books"),
+            Kind::Class if again => self.excuse("class started again"),
+            Kind::Class => {}
+        }
+    }
 
     /// A process has ended.
-    pub fn process_ended(&mut self, now: Millis, container: ContainerId) {}
+    pub fn process_ended(&mut self, _now: Millis, container: ContainerId) {
+        self.running.remove(&container);
+    }
+
+    /// Containers whose process runs and that no shard has on its books.
+    pub fn untracked(&self) -> Vec<ContainerId> {
+        self.running.iter().copied().filter(|&container| !self.books.has(container)).collect()
+    }
 
     /// A process has got a request for an id.
-    pub fn served(&mut self, now: Millis, container: ContainerId, pool: &PoolName, session: &SessionId) {}
+    pub fn served(&mut self, now: Millis, container: ContainerId, kind: Kind, pool: &PoolName, session: &SessionId) {
+        let key = (pool_number(pool), session.clone());
+        let first = self.served.entry(container).or_insert_with(|| key.clone());
+        if *first != key {
+            let what = format!("{container} served {first:?} and then {key:?}");
+            return self.broken(now, "exclusive", what);
+        }
+        match self.books.ever_assigned_to(container) {
+            Some(owner) if *owner == key => {}
+            owner => {
+                let what = format!("{container} served {key:?}, and was assigned to {owner:?}");
+                return self.broken(now, "exclusive", what);
+            }
+        }
+        let current = self.books.last_container_of(&key);
+        if current == Some(container) {
+            return;
+        }
+        match kind {
+            Kind::Agent if self.jumped.is_empty() => {
+                let what = format!("{container} served {key:?}, which has {current:?} by now");
+                self.broken(now, "single", what);
+            }
+            // A lease is as long as two clocks agree.
+            Kind::Agent => self.excuse("served late after a clock had jumped"),
+            Kind::Class => self.excuse("class served an id that has another container"),
+        }
+    }
+
+    /// An object's clock has jumped by more than the fence allows for.
+    pub fn clock_jumped(&mut self, now: Millis, addr: Addr) {
+        self.jumped.insert(addr, now);
+    }
+
+    // --- Shards
+
+    /// A shard has taken a step, and what it wrote is durable.
+    pub fn shard_stepped(&mut self, now: Millis, shard: Addr, machine: &Shard, clock: Millis, writes: &[Write], events: &[Event]) {
+        let mut broken = Vec::new();
+        for write in writes {
+            match write {
+                Write::PutContainer(row) => {
+                    self.books.put(now, shard, row, &self.evidence, &self.jumped, machine, &mut broken);
+                }
+                Write::DeleteContainer(container) => {
+                    let runs = self.running.contains(container);
+                    self.books.delete(shard, *container, runs, &mut broken);
+                }
+                Write::PutPlan(plan) => self.books.plan(shard, plan, &mut broken),
+                Write::PutSpec(..) | Write::DeleteSpec(_) | Write::PutEpochCeiling(_) | Write::PutGate(_) => {}
+            }
+        }
+        if events.iter().any(|event| matches!(event, Event::Starting(_))) {
+            self.books.bounded(shard, machine, &mut broken);
+        }
+        let busy = machine.waiting() > 0 || self.books.count(shard) > 0;
+        match machine.next_timeout() {
+            None if busy => broken.push(("unwedgeable", format!("{shard:?} has something to do, and no timer"))),
+            Some(at) if at > clock + LONGEST_PAUSE => {
+                broken.push(("unwedgeable", format!("{shard:?} sleeps until {at:?}, and it is {clock:?}")));
+            }
+            Some(_) | None => {}
+        }
+        for (promise, what) in broken {
+            self.broken(now, promise, what);
+        }
+    }
+
+    /// A shard's object is about to be dropped: loaded from its rows it must be the same.
+    pub fn shard_dropped(&mut self, now: Millis, shard: Addr, machine: &Shard, rows: &Rows, clock: Millis) {
+        if machine.rows() != *rows {
+            return self.broken(now, "durable", format!("{shard:?} holds what it has not written"));
+        }
+        let loaded = Shard::load(machine.id().clone(), rows.clone(), clock);
+        let (was, is) = (machine.stats(clock), loaded.stats(clock));
+        if was.counts != is.counts {
+            self.broken(now, "durable", format!("{shard:?} counts {:?}, and loaded {:?}", was.counts, is.counts));
+        }
+        for id in self.books.ids_of(shard) {
+            let container = |machine: &Shard| machine.lookup(id).map(|found| (found.container, found.epoch));
+            if container(machine) != container(&loaded) {
+                let what = format!("{shard:?} gives {id:?} {:?}, and loaded {:?}", container(machine), container(&loaded));
+                self.violations.push(Violation { promise: "durable", at: now, what });
+            }
+        }
+    }
+
+    /// A shard calls a container.
+    pub fn container_called(&mut self, now: Millis, shard: Addr, container: ContainerId, call: &Call) {
+        if !self.books.has_at(shard, container) {
+            self.broken(now, "accounted", format!("{container} is called ({}) before it is written down", name_of(call)));
+        }
+    }
+
+    /// A call of a shard to a container has ended.
+    pub fn container_answered(&mut self, now: Millis, input: &Input) {
+        Evidence::answered(&mut self.evidence, now, input);
+    }
+
+    /// A container has asked its shard for a lease: it was in touch.
+    pub fn in_touch(&mut self, now: Millis, container: ContainerId) {
+        self.evidence.entry(container).or_default().contact(now);
+    }
+
+    /// A container on a shard's books is said, by itself, to have stopped.
+    pub fn said_to_have_stopped(&mut self, now: Millis, container: ContainerId, kind: Kind) {
+        if kind == Kind::Agent && self.running.contains(&container) {
+            self.broken(now, "accounted", format!("{container} reports its end and runs"));
+        }
+        self.evidence.entry(container).or_default().said_stopped = true;
+    }
+
+    /// Somebody gives an id up.
+    pub fn released(&mut self, shard: Addr, session: &SessionId) {
+        let Addr::Shard { pool, .. } = shard else { return };
+        if let Some(container) = self.books.container_of(&(pool, session.clone())) {
+            self.evidence.entry(container).or_default().released = true;
+        }
+    }
+
+    /// A shard answers a caller.
+    pub fn shard_replied(&mut self, now: Millis, shard: Addr, reply: &Result<Assignment, Refusal>) {
+        if let Ok(assignment) = reply
+            && !self.books.is_assigned(shard, assignment.container, assignment.epoch)
+        {
+            self.broken(now, "sticky", format!("{shard:?} hands out {assignment:?}, which is not what it wrote"));
+        }
+    }
+
+    /// A shard answers a caller that it has answered before, or that it never had.
+    pub fn answered_twice(&mut self, now: Millis, shard: Addr) {
+        self.broken(now, "answered", format!("{shard:?} answers a caller twice"));
+    }
+
+    // --- The coordinator
+
+    /// The coordinator has taken a step.
+    pub fn coordinator_stepped(&mut self, now: Millis, before: PlanVersion, after: PlanVersion, registry: &Registry) {
+        if after < before {
+            self.broken(now, "all-or-nothing", format!("from {before:?} back to {after:?}"));
+        }
+        if after != before {
+            let mut broken = Vec::new();
+            self.books.registry(registry, &mut broken);
+            for (promise, what) in broken {
+                self.broken(now, promise, what);
+            }
+        }
+    }
+
+    // --- Users
 
     /// A user asks for something; at `by` at the latest there is an answer.
-    pub fn asked(&mut self, now: Millis, request: RequestNo, pool: u32, session: &SessionId, by: Millis) {}
+    pub fn asked(&mut self, _now: Millis, request: RequestNo, pool: u32, session: &SessionId, by: Millis) {
+        self.requests.asked(request, pool, session, by);
+    }
 
     /// The user has an answer.
-    pub fn answered(&mut self, now: Millis, request: RequestNo, fate: Fate) {}
+    pub fn answered(&mut self, now: Millis, request: RequestNo, fate: Fate) {
+        if let Err(what) = self.requests.answered(now, request, fate) {
+            self.broken(now, "answered", what);
+        }
+    }
 
-    /// A promise is broken, which the object itself has found.
-    pub fn broken(&mut self, now: Millis, promise: &'static str, what: String) {}
+    /// Remembers what becomes of a request.
+    pub fn watch(&mut self, request: RequestNo) {
+        self.requests.watch(request);
+    }
+
+    /// What has become of a request that is watched.
+    pub fn fate_of(&self, request: RequestNo) -> Option<&Fate> {
+        self.requests.fate_of(request)
+    }
+
+    /// Requests that should have been answered by now.
+    pub fn overdue(&self, now: Millis) -> Vec<String> {
+        self.requests.overdue(now)
+    }
+
+    /// The books, for what is asked at the end.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+}
+
+/// No timer may be further away: the longest a pool can be told to do nothing for is its refresh interval.
+const LONGEST_PAUSE: Millis = Millis::from_secs(3_600);
+
+fn name_of(call: &Call) -> &'static str {
+    match call {
+        Call::Start(_) => "start",
+        Call::Stop => "stop",
+        Call::Destroy => "destroy",
+        Call::Check => "check",
+        Call::Renew => "renew",
+    }
 }

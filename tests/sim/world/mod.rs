@@ -46,8 +46,12 @@ pub enum Happening {
     AlarmAgain(Addr),
     /// Something that an object waits for by itself, in the life in which it began to.
     Private { addr: Addr, life: u32, what: Private },
-    /// A process ends by itself.
+    /// A process ends, having been told to, or because it was started in vain.
     ProcessEnds(ContainerId),
+    /// A process ends by itself.
+    ProcessDies(ContainerId),
+    /// An object is dropped from memory.
+    Drops(Addr),
     /// The operation of the schedule with this index.
     Operation(usize),
     /// The faults are over.

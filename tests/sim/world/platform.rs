@@ -161,7 +161,7 @@ impl World {
             let longest = boot.map_or(3_000, |boot| boot.0);
             self.after(self.dice.between(key.of(3), 0, longest), Happening::ProcessEnds(container));
         } else if self.faults.strikes(self.dice, Fault::Dies, key) {
-            self.after(self.dice.between(key.of(4), 0, 300_000), Happening::ProcessEnds(container));
+            self.after(self.dice.between(key.of(4), 0, 300_000), Happening::ProcessDies(container));
         }
         Ok(())
     }

@@ -85,6 +85,112 @@ mutants! {
     ShutdownTakesAssigned = "shutdown-takes-assigned" breaks ["sticky"];
     /// What a container was started as is forgotten while containers still need it to be called.
     SpecForgottenInUse = "spec-forgotten-in-use" breaks ["converging", "sticky"];
+    /// A start that was under way when the shard was dropped is not taken up again.
+    StartNotResumed = "start-not-resumed" breaks ["converging"];
+
+    // The shard: the way out of a container.
+
+    /// A container goes back into the stock when its id is released.
+    ReleasedIsStock = "released-is-stock" breaks ["exclusive"];
+    /// A container is forgotten once it was told to stop, whether it does or not.
+    StopIsGone = "stop-is-gone" breaks ["accounted"];
+    /// A container that does not stop in time is not destroyed.
+    NeverDestroys = "never-destroys" breaks ["converging"];
+    /// A container is forgotten though its destruction failed.
+    LostDestroyIsGone = "lost-destroy-is-gone" breaks ["accounted"];
+    /// A destruction that failed is not tried again.
+    DestroyNotRetried = "destroy-not-retried" breaks ["converging"];
+    /// A drain that was under way when the shard was dropped is not taken up again.
+    DrainNotResumed = "drain-not-resumed" breaks ["converging"];
+    /// A stop that may not have arrived counts as the end of the container's service.
+    LostStopUnblocks = "lost-stop-unblocks" breaks ["single", "unknown-is-not-dead"];
+    /// An id that was released waits for its former container for ever.
+    ReleasedIdStaysHeld = "released-id-stays-held" breaks ["unwedgeable", "converging", "answered"];
+
+    // The shard: what it believes of a container.
+
+    /// A shard that is loaded takes no container to hold a lease.
+    LeaseForgottenOnLoad = "lease-forgotten-on-load" breaks ["single"];
+    /// A lease is granted without a note of until when.
+    LeaseNotNoted = "lease-not-noted" breaks ["single"];
+    /// A lease is granted to whoever asks for one.
+    ConfirmForAnyone = "confirm-for-anyone" breaks ["exclusive", "single"];
+    /// One definite negative ends a mapping.
+    OneNegativeIsDead = "one-negative-is-dead" breaks ["unknown-is-not-dead", "sticky"];
+    /// One unanswered check ends a mapping.
+    UnknownIsDead = "unknown-is-dead" breaks ["unknown-is-not-dead", "sticky", "single"];
+    /// Unanswered checks end a mapping before any lease can have run out.
+    GivenUpTooSoon = "given-up-too-soon" breaks ["unknown-is-not-dead", "sticky", "single"];
+    /// Containers are checked only when somebody doubts them.
+    NoPeriodicChecks = "no-periodic-checks" breaks ["converging"];
+
+    // The shard: what failing starts teach.
+
+    /// After a failed start there is no other.
+    BackoffForEver = "backoff-for-ever" breaks ["unwedgeable", "converging"];
+    /// A learned ceiling is believed for ever.
+    CeilingForEver = "ceiling-for-ever" breaks ["unwedgeable", "converging"];
+    /// An open breaker lets no probe through.
+    BreakerNeverProbes = "breaker-never-probes" breaks ["unwedgeable", "converging"];
+    /// What was learned before the clock went back lasts until the clock has caught up.
+    LearnedNotClamped = "learned-not-clamped" breaks ["unwedgeable", "converging"];
+    /// What a failed start taught is not written.
+    GateNotWritten = "gate-not-written" breaks ["durable"];
+
+    // The coordinator and the plans.
+
+    /// A plan that could not be sent is not sent again.
+    PushNotRetried = "push-not-retried" breaks ["converging"];
+    /// Whatever code runs, what it brings along is put in force, older or not.
+    OlderDeployWins = "older-deploy-wins" breaks ["converging", "all-or-nothing"];
+    /// A deploy drops what the admin API has set.
+    AdminLostOnDeploy = "admin-lost-on-deploy" breaks ["all-or-nothing", "converging"];
+    /// A deploy changes the shard count of a pool in force.
+    ShardCountChanges = "shard-count-changes" breaks ["sticky", "single"];
+    /// A change of the configuration does not count the version up.
+    VersionStandsStill = "version-stands-still" breaks ["converging", "all-or-nothing"];
+    /// A configuration that cannot be put in force as it is is accepted all the same.
+    ObjectionsIgnored = "objections-ignored" breaks ["all-or-nothing"];
+    /// What is put in force is not written.
+    RegistryNotWritten = "registry-not-written" breaks ["durable", "converging", "all-or-nothing"];
+    /// A shard takes whatever plan comes, older or not.
+    OlderPlanWins = "older-plan-wins" breaks ["converging", "all-or-nothing", "bounded"];
+    /// A pool that is taken out of the configuration keeps its stock.
+    RetiredStaysWarm = "retired-stays-warm" breaks ["converging"];
+
+    // The agent.
+
+    /// An agent serves on when its lease has run out.
+    AgentServesAfterLease = "agent-serves-after-lease" breaks ["single"];
+    /// An agent that could not ask for a lease serves without one.
+    AgentServesUnconfirmed = "agent-serves-unconfirmed" breaks ["single", "exclusive"];
+    /// An agent that has a lease serves any id under it.
+    AgentServesAnyone = "agent-serves-anyone" breaks ["exclusive"];
+    /// An agent serves an id of another pool under the lease of its own.
+    AgentServesAnyPool = "agent-serves-any-pool" breaks ["exclusive"];
+    /// Requests that wait for a lease are never answered when the container ends.
+    AgentForgetsWaiters = "agent-forgets-waiters" breaks ["answered"];
+    /// A start request starts a container that has stopped.
+    AgentStartsTwice = "agent-starts-twice" breaks ["accounted", "exclusive"];
+    /// The record of a container that has ended is dropped at once, so that a late start request starts it again.
+    AgentForgetsItsEnd = "agent-forgets-its-end" breaks ["accounted"];
+    /// A stop that comes before the start is not remembered.
+    AgentForgetsEarlyStop = "agent-forgets-early-stop" breaks ["accounted"];
+    /// A destruction that failed counts as done.
+    AgentGivesUpDestroy = "agent-gives-up-destroy" breaks ["accounted"];
+    /// A container is destroyed because the call that watched it failed.
+    AgentBelievesLostMonitor = "agent-believes-lost-monitor" breaks ["sticky", "unknown-is-not-dead"];
+    /// A container is started before the agent's record is written.
+    AgentStartNotWritten = "agent-start-not-written" breaks ["durable", "accounted"];
+
+    // The gateway.
+
+    /// A request that may have arrived is sent again though repeating it is not safe.
+    UnsafeReplay = "unsafe-replay" breaks ["answered"];
+    /// A router takes whatever configuration comes, older or not.
+    RoutingFlipsBack = "routing-flips-back" breaks ["converging", "all-or-nothing"];
+    /// A router never takes another configuration than the one it began with.
+    RoutingStandsStill = "routing-stands-still" breaks ["converging", "answered"];
 }
 
 /// The discriminant of the bug that is on, or [`NONE`].
@@ -118,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_each_bug_breaks_a_known_promise() {
+    fn names_are_unique_and_bugs_and_promises_cover_each_other() {
         let known = [
             "exclusive",
             "sticky",
@@ -141,6 +247,9 @@ mod tests {
             let promises = mutant.promises();
             assert!(!promises.is_empty(), "{}", mutant.name());
             assert!(promises.iter().all(|promise| known.contains(promise)), "{}", mutant.name());
+        }
+        for promise in known {
+            assert!(Mutant::ALL.iter().any(|mutant| mutant.promises().contains(&promise)), "{promise}");
         }
     }
 

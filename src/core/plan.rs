@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::ShardIndex;
+use super::mutants::{self, Mutant};
 use super::share;
 use crate::config::resolved::Pool;
 
@@ -67,14 +68,17 @@ impl Plan {
         let by_code = self.version.version == 0;
         let same_deploy = self.version == other.version && self.pool != other.pool;
         let revives = !other.active && self.version.stamp >= other.version.stamp;
-        self.version > other.version || (by_code && (same_deploy || revives))
+        let newer = self.version > other.version || mutants::on(Mutant::OlderPlanWins);
+        newer || (by_code && (same_deploy || revives))
     }
 
     /// The plan of a shard whose pool is gone from the configuration.
     pub fn retired(mut self, version: PlanVersion) -> Self {
         self.version = version;
         self.active = false;
-        self.share.warm_target = 0;
+        if !mutants::on(Mutant::RetiredStaysWarm) {
+            self.share.warm_target = 0;
+        }
         self
     }
 }

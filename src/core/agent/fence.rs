@@ -10,6 +10,7 @@ use super::io::{Caller, Effect, Reply};
 use super::record::{Orders, Record};
 use crate::config::resolved::Millis;
 use crate::core::id::{Epoch, SessionId};
+use crate::core::mutants::{self, Mutant};
 
 /// What a lease is for: an id, at the epoch of its assignment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +86,9 @@ impl Fence {
         binding: Option<&LeaseKey>,
         effects: &mut Vec<Effect>,
     ) -> Admission {
-        if let Some(lease) = self.lease.as_ref().filter(|lease| now < lease.until && lease.key == key) {
+        let in_time = |lease: &&Lease| now < lease.until || mutants::on(Mutant::AgentServesAfterLease);
+        let fits = |lease: &&Lease| lease.key == key || mutants::on(Mutant::AgentServesAnyone);
+        if let Some(lease) = self.lease.as_ref().filter(in_time).filter(fits) {
             if now >= lease.renew_at && !self.asks.iter().any(|ask| ask.key == key) {
                 self.ask(now, key, Vec::new(), orders, effects);
             }
@@ -145,6 +148,7 @@ impl Fence {
                 }
                 Err(Refusal::NotYours)
             }
+            LeaseAnswer::Failed if mutants::on(Mutant::AgentServesUnconfirmed) => Ok(()),
             LeaseAnswer::Failed => Err(Refusal::Unconfirmed),
         };
         effects.extend(waiting.into_iter().map(|caller| Effect::Reply { caller, reply: Reply::Admitted(answer) }));

@@ -9,6 +9,7 @@ use super::io::{Caller, Destruction, Effect, Input, Reply};
 use super::record::{End, Life, Orders, Record, Report};
 use crate::config::resolved::{Millis, PoolName};
 use crate::core::failure::{FailureClass, StartFailure};
+use crate::core::mutants::{self, Mutant};
 use crate::core::timers::Timers;
 
 /// One container's agent.
@@ -136,7 +137,9 @@ impl Agent {
         effects: &mut Vec<Effect>,
     ) -> Admission {
         match &self.record {
-            Some(Record { life: Life::Ready, orders: Some(orders), .. }) if orders.owner.pool != *pool => {
+            Some(Record { life: Life::Ready, orders: Some(orders), .. })
+                if orders.owner.pool != *pool && !mutants::on(Mutant::AgentServesAnyPool) =>
+            {
                 Admission::Refuse(Refusal::NotYours)
             }
             Some(Record { life: Life::Ready, orders: Some(orders), binding, .. }) => {
@@ -238,7 +241,7 @@ impl Agent {
                     Report::Settled => {}
                 }
                 if report == Report::Settled {
-                    self.timers.set(Timer::Forget, later(at, FORGET_AFTER));
+                    self.timers.set(Timer::Forget, forgotten_at(at));
                 }
             }
         }
@@ -246,6 +249,9 @@ impl Agent {
 
     fn start_asked(&mut self, now: Millis, caller: Caller, orders: Orders, effects: &mut Vec<Effect>) {
         let reply = |result| Effect::Reply { caller, reply: Reply::Started(result) };
+        if mutants::on(Mutant::AgentStartsTwice) {
+            self.record.take_if(|record| matches!(record.life, Life::Stopped(_)));
+        }
         let Some(record) = &mut self.record else {
             if self.destroying.under_way {
                 let message = "a process that nobody ordered is being ended first; use another container";
@@ -264,7 +270,7 @@ impl Agent {
                 exit_code: None,
                 failure: None,
             });
-            self.saved = Saved::No;
+            self.saved = if mutants::on(Mutant::AgentStartNotWritten) { Saved::Yes } else { Saved::No };
             self.sight = Sight::Running;
             self.starters.push(caller);
             self.timers.set(Timer::Ready, ready_by);
@@ -308,6 +314,7 @@ impl Agent {
     /// SIGTERM, then patience. Does nothing to what is stopping already.
     fn stop(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         match &self.record {
+            None if mutants::on(Mutant::AgentForgetsEarlyStop) => {}
             None => self.never_start(now),
             Some(Record { life: Life::Starting { .. } | Life::Ready, orders, .. }) => {
                 let patience = orders.as_ref().map_or(Millis(0), |orders| orders.drain_timeout);
@@ -320,6 +327,7 @@ impl Agent {
 
     fn destroy_asked(&mut self, now: Millis, caller: Caller, effects: &mut Vec<Effect>) {
         match &self.record {
+            None if mutants::on(Mutant::AgentForgetsEarlyStop) => {}
             None => self.never_start(now),
             Some(Record { life: Life::Starting { .. } | Life::Ready, .. }) => {
                 self.end(now, now, Some(stopped_while_starting()), effects);
@@ -348,7 +356,7 @@ impl Agent {
             failure: None,
         });
         self.saved = Saved::No;
-        self.timers.set(Timer::Forget, later(now, FORGET_AFTER));
+        self.timers.set(Timer::Forget, forgotten_at(now));
     }
 
     fn progress(&mut self, now: Millis, progress: Progress, effects: &mut Vec<Effect>) {
@@ -426,7 +434,9 @@ impl Agent {
         };
         match record.life {
             Life::Stopped(_) => {}
-            Life::Ready if proof == Proof::No => self.rebuild(now, effects),
+            Life::Ready if proof == Proof::No && !mutants::on(Mutant::AgentBelievesLostMonitor) => {
+                self.rebuild(now, effects)
+            }
             Life::Starting { .. } | Life::Ready | Life::Stopping { .. } => {
                 self.exited(now, None, Some(message), effects);
             }
@@ -458,7 +468,9 @@ impl Agent {
         self.saved = Saved::No;
         self.timers = Timers::default();
         self.timers.set(Timer::Drain, destroy_at);
-        self.fence.revoke(effects);
+        if !mutants::on(Mutant::AgentForgetsWaiters) {
+            self.fence.revoke(effects);
+        }
         if let Some(failure) = failure {
             self.answer_starters(&Err(failure), effects);
         }
@@ -486,7 +498,7 @@ impl Agent {
             Ok(Destruction::NothingToDo) if self.sight == Sight::Running => self.sight = Sight::Blind,
             Ok(Destruction::NothingToDo) | Err(_) => {}
         }
-        if result.is_err() {
+        if result.is_err() && !mutants::on(Mutant::AgentGivesUpDestroy) {
             let pause = backoff(self.destroying.failures, FIRST_DESTROY_PAUSE, LONGEST_DESTROY_PAUSE);
             self.destroying.failures = self.destroying.failures.saturating_add(1);
             self.timers.set(Timer::Destroy, later(now, pause));
@@ -506,7 +518,7 @@ impl Agent {
         record.since = now;
         self.saved = Saved::No;
         if report == Report::Settled {
-            self.timers.set(Timer::Forget, later(now, FORGET_AFTER));
+            self.timers.set(Timer::Forget, forgotten_at(now));
         }
         self.report(now, effects);
         self.look_again(now);
@@ -537,7 +549,7 @@ impl Agent {
             end.report = Report::Settled;
             self.saved = Saved::No;
             self.timers.stop(Timer::Report);
-            self.timers.set(Timer::Forget, later(now, FORGET_AFTER));
+            self.timers.set(Timer::Forget, forgotten_at(now));
         } else {
             let pause = backoff(self.reporting.failures, FIRST_REPORT_PAUSE, LONGEST_REPORT_PAUSE);
             self.reporting.failures = self.reporting.failures.saturating_add(1);
@@ -660,6 +672,11 @@ fn exited_while_starting(code: Option<i32>, message: Option<String>) -> StartFai
 /// How far the stored time of the last activity may fall behind: every write of it is a row.
 fn activity_grain(orders: &Orders) -> Millis {
     Millis(orders.sleep_after.0 / 4)
+}
+
+/// When an object is forgotten whose end is settled since `at`.
+fn forgotten_at(at: Millis) -> Millis {
+    if mutants::on(Mutant::AgentForgetsItsEnd) { at } else { later(at, FORGET_AFTER) }
 }
 
 fn later(at: Millis, by: Millis) -> Millis {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::resolved::{Config, Millis, Pool, PoolName, ShardCount};
 use crate::core::id::{ShardId, ShardIndex};
+use crate::core::mutants::{self, Mutant};
 use crate::core::plan::{Plan, PlanVersion};
 
 /// How long until pushes that failed are tried again.
@@ -150,7 +151,9 @@ impl Coordinator {
         }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            self.failed.clear();
+            if !mutants::on(Mutant::PushNotRetried) {
+                self.failed.clear();
+            }
         }
         self.push(fx);
         if self.under_way.is_empty() && self.failed.is_empty() {
@@ -185,7 +188,8 @@ impl Coordinator {
     pub fn config(&self) -> Config {
         let mut config = self.asked_for().cloned().unwrap_or_default();
         for (name, pool) in &mut config.pools {
-            if let Some(in_force) = self.registry.pools.get(name) {
+            let in_force = self.registry.pools.get(name).filter(|_| !mutants::on(Mutant::ShardCountChanges));
+            if let Some(in_force) = in_force {
                 // One that does not go with the shard count in force is refused whole: the former one stays.
                 *pool = pool.with_shards(in_force.shards).unwrap_or_else(|| in_force.clone());
             }
@@ -197,7 +201,8 @@ impl Coordinator {
     pub fn objections(&self, config: &Config) -> Vec<Objection> {
         let changed = |(name, pool): (&PoolName, &Pool)| {
             let in_force = self.registry.pools.get(name)?.shards;
-            (in_force != pool.shards).then(|| Objection { pool: name.clone(), shards: in_force, asked: pool.shards })
+            let objects = in_force != pool.shards && !mutants::on(Mutant::ObjectionsIgnored);
+            objects.then(|| Objection { pool: name.clone(), shards: in_force, asked: pool.shards })
         };
         config.pools.iter().filter_map(changed).collect()
     }
@@ -222,18 +227,24 @@ impl Coordinator {
     fn deployed(&mut self, deployed: Deployed, fx: &mut Effects) {
         let newer = self.registry.deployed.as_ref().is_none_or(|has| {
             // With equal stamps the same build runs with another variable.
-            deployed.stamp > has.stamp || (deployed.stamp == has.stamp && deployed != *has)
+            deployed.stamp > has.stamp
+                || ((deployed.stamp == has.stamp || mutants::on(Mutant::OlderDeployWins)) && deployed != *has)
         });
         if newer {
             self.registry.deployed = Some(deployed);
+            if mutants::on(Mutant::AdminLostOnDeploy) {
+                self.registry.admin = None;
+            }
             self.put_in_force(fx);
         }
     }
 
     fn put_in_force(&mut self, fx: &mut Effects) {
-        self.registry.version += 1;
+        self.registry.version += u64::from(!mutants::on(Mutant::VersionStandsStill));
         self.registry.pools.extend(self.config().pools);
-        fx.writes.push(Write::PutRegistry(Box::new(self.registry.clone())));
+        if !mutants::on(Mutant::RegistryNotWritten) {
+            fx.writes.push(Write::PutRegistry(Box::new(self.registry.clone())));
+        }
         self.failed.clear();
         self.retry_at = None;
     }

@@ -17,6 +17,7 @@ use super::denial::{Denial, DenialCode};
 use crate::config::resolved::BindingName;
 use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::id::{ContainerId, Epoch};
+use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal};
 
 /// The most containers one request is sent to: the remembered one, the assigned one, and one after a last question.
@@ -171,7 +172,8 @@ impl Dispatch {
     pub fn unreachable(&mut self) -> Next {
         let Some((container, origin)) = self.sent else { return Next::Ask { suspect: None } };
         let denial = || Denial::new(DenialCode::ContainerUnreachable, "the container of this id could not be reached");
-        self.ask_again(self.replay == Replay::Anytime, origin, Some(container), denial)
+        let repeatable = self.replay == Replay::Anytime || mutants::on(Mutant::UnsafeReplay);
+        self.ask_again(repeatable, origin, Some(container), denial)
     }
 
     fn remembered(&mut self, known: Sticky) -> Next {

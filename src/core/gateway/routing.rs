@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::config::resolved::{Config, Millis, PoolName, ShardCount};
 use crate::core::coordinator::ConfigSource;
+use crate::core::mutants::{self, Mutant};
 use crate::core::plan::PlanVersion;
 
 /// The least time between two questions to the coordinator. So long an isolate may route by an old configuration.
@@ -79,7 +80,8 @@ impl Routing {
             ConfigSource::Admin => false,
             ConfigSource::Bundled | ConfigSource::Var => version.stamp < self.carried_stamp,
         };
-        if version <= self.version || outdated {
+        let known = version <= self.version && !mutants::on(Mutant::RoutingFlipsBack);
+        if known || outdated || mutants::on(Mutant::RoutingStandsStill) {
             return false;
         }
         self.version = version;

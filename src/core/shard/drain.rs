@@ -9,6 +9,7 @@ use super::{LEASE_MARGIN, LOST_REMEMBERED, Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::failure::{FailureClass, StartFailure};
 use crate::core::id::{ContainerId, SessionId};
+use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::Reason;
 
 /// How long until a stop that did not arrive is tried again, and how often a class is asked whether it has stopped.
@@ -61,6 +62,9 @@ impl Shard {
         // One that is ending by itself has given up its lease.
         let blocks = if cause == DrainCause::Released { id.clone() } else { None };
         slot.row.state = State::Draining { blocks: blocks.clone(), cause, phase };
+        if mutants::on(Mutant::ReleasedIsStock) && cause == DrainCause::Released {
+            slot.row.state = State::Warm { since: now };
+        }
         slot.failures = 0;
         slot.negatives = 0;
         slot.stop_arrived = cause == DrainCause::Ending;
@@ -120,6 +124,7 @@ impl Shard {
                     }
                 }
             }
+            DrainPhase::Stopping { .. } if mutants::on(Mutant::NeverDestroys) => {}
             DrainPhase::Stopping { .. } => self.destroy(now, container, fx),
             // A call that is still open by now is lost.
             DrainPhase::Destroying => self.call(now, container, Pending::Destroy, Call::Destroy, fx),
@@ -145,7 +150,7 @@ impl Shard {
         let State::Draining { phase: DrainPhase::Stopping { deadline }, .. } = slot.row.state else { return };
         let poll = !arrived || !slot.is_fenced();
         // An agent reports its end; a class has to be asked.
-        if arrived {
+        if arrived || mutants::on(Mutant::LostStopUnblocks) {
             slot.stop_arrived = true;
             self.unblock(container);
         }
@@ -170,8 +175,11 @@ impl Shard {
             return;
         }
         slot.pending = None;
-        if gone {
+        if gone || mutants::on(Mutant::LostDestroyIsGone) {
             return self.forget(container, fx);
+        }
+        if mutants::on(Mutant::DestroyNotRetried) {
+            return self.timers.stop(Timer::Slot(container));
         }
         slot.failures = slot.failures.saturating_add(1);
         let backoff = DESTROY_BACKOFF.doubled(slot.failures - 1, MAX_DESTROY_BACKOFF);
@@ -199,7 +207,9 @@ impl Shard {
             && let Some(id) = blocks.take()
         {
             self.dirty.insert(container);
-            self.blocked_by.remove(&id);
+            if !mutants::on(Mutant::ReleasedIdStaysHeld) {
+                self.blocked_by.remove(&id);
+            }
             self.queue.let_go(&id);
         }
     }

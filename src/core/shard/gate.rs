@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::message::Entropy;
 use crate::config::resolved::Millis;
 use crate::core::failure::{FailureClass, StartFailure};
+use crate::core::mutants::{self, Mutant};
 
 /// Failures in a row that open the breaker.
 pub const BREAKER: u32 = 5;
@@ -58,10 +59,10 @@ impl GateRow {
 
     /// How many starts may be under way at once, of the `max` that the plan allows.
     pub fn concurrency(&self, now: Millis, max: u32) -> u32 {
-        if now < self.retry_at {
+        if now < self.retry_at || (self.failures > 0 && mutants::on(Mutant::BackoffForEver)) {
             0
         } else if self.is_open_breaker() {
-            1
+            u32::from(!mutants::on(Mutant::BreakerNeverProbes))
         } else {
             max
         }
@@ -69,7 +70,8 @@ impl GateRow {
 
     /// The learned limit, while it is believed.
     pub fn ceiling(&self, now: Millis) -> Option<u32> {
-        self.ceiling.filter(|ceiling| now < ceiling.until).map(|ceiling| ceiling.limit)
+        let believed = |ceiling: &Ceiling| now < ceiling.until || mutants::on(Mutant::CeilingForEver);
+        self.ceiling.filter(believed).map(|ceiling| ceiling.limit)
     }
 
     /// When waiting for the gate may have an end: the backoff or the ceiling.

@@ -12,6 +12,7 @@ use super::slot::{Pending, State};
 use super::{Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
+use crate::core::mutants::{self, Mutant};
 
 /// Definite negatives in a row that end a mapping.
 pub const NEGATIVES: u32 = 2;
@@ -37,12 +38,14 @@ impl Shard {
     pub fn confirm(&mut self, now: Millis, container: ContainerId, id: &SessionId, epoch: Epoch) -> Option<Millis> {
         let slot = self.slots.get_mut(&container)?;
         let serves = matches!(&slot.row.state, State::Assigned { id: has, epoch: at, .. } if has == id && *at == epoch);
-        if !serves {
+        if !serves && !mutants::on(Mutant::ConfirmForAnyone) {
             return None;
         }
         let ttl = self.specs.get(&slot.row.spec)?.lease_ttl;
         slot.contact();
-        slot.lease_until = slot.lease_until.max(now + ttl);
+        if !mutants::on(Mutant::LeaseNotNoted) {
+            slot.lease_until = slot.lease_until.max(now + ttl);
+        }
         Some(ttl)
     }
 
@@ -54,7 +57,7 @@ impl Shard {
         // A page that is not full was the last one.
         self.warm_cursor = warm.last().copied().filter(|_| warm.len() == WARM_CHECKS_PER_REFRESH);
         self.cursor = assigned.last().copied().filter(|_| assigned.len() == CHECKS_PER_REFRESH);
-        for container in warm.into_iter().chain(assigned) {
+        for container in warm.into_iter().chain(assigned).filter(|_| !mutants::on(Mutant::NoPeriodicChecks)) {
             self.check(now, container, fx);
         }
         fx.actions.push(Action::Report);
@@ -148,7 +151,7 @@ impl Shard {
                 let Some(slot) = self.slots.get_mut(&container) else { return };
                 slot.contact();
                 slot.negatives += 1;
-                if slot.negatives >= NEGATIVES {
+                if slot.negatives >= NEGATIVES || mutants::on(Mutant::OneNegativeIsDead) {
                     self.drain(now, container, DrainCause::Stopped, fx);
                 } else {
                     self.timers.set(Timer::Slot(container), now + CONFIRM_AFTER);
@@ -156,7 +159,8 @@ impl Shard {
             }
             Finding::Unknown => {
                 let unanswered = self.missed(now, container);
-                if unanswered >= UNKNOWNS && self.may_be_given_up(now, container) {
+                let lapsed = self.may_be_given_up(now, container) || mutants::on(Mutant::GivenUpTooSoon);
+                if (unanswered >= UNKNOWNS && lapsed) || mutants::on(Mutant::UnknownIsDead) {
                     self.drain(now, container, DrainCause::Unreachable, fx);
                 } else {
                     self.recheck(now, container);

@@ -125,7 +125,9 @@ impl Shard {
         let Rows { plan, mut gate, epoch_ceiling, mut specs, containers } = rows;
         let first_epoch = if mutants::on(Mutant::EpochsStartAnew) { 1 } else { epoch_ceiling.max(1) };
         // A clock that went back must not stretch what was meant to end.
-        gate.clamp(now);
+        if !mutants::on(Mutant::LearnedNotClamped) {
+            gate.clamp(now);
+        }
         let spec = plan.as_ref().map(|plan| Spec::of(&plan.pool));
         let current_spec = spec.as_ref().map(Spec::id);
         let mut dirty_specs = BTreeSet::new();
@@ -181,7 +183,9 @@ impl Shard {
         match &mut row.state {
             State::Starting => {
                 self.starting.insert(container);
-                self.timers.set(Timer::Slot(container), now);
+                if !mutants::on(Mutant::StartNotResumed) {
+                    self.timers.set(Timer::Slot(container), now);
+                }
             }
             State::Warm { since } => {
                 self.warm.insert((Some(row.spec) != self.current_spec, *since, container));
@@ -198,7 +202,9 @@ impl Shard {
                         self.dirty.insert(container);
                     }
                 }
-                self.timers.set(Timer::Slot(container), now);
+                if !mutants::on(Mutant::DrainNotResumed) {
+                    self.timers.set(Timer::Slot(container), now);
+                }
                 if let Some(id) = blocks {
                     self.blocked_by.insert(id.clone(), container);
                 }
@@ -206,7 +212,8 @@ impl Shard {
         }
         *self.spec_users.entry(row.spec).or_default() += 1;
         // A lease may have been granted just before the shard was dropped.
-        let lease_until = self.specs.get(&row.spec).map_or(now, |spec| now + spec.lease_ttl);
+        let spec = self.specs.get(&row.spec).filter(|_| !mutants::on(Mutant::LeaseForgottenOnLoad));
+        let lease_until = spec.map_or(now, |spec| now + spec.lease_ttl);
         let slot = Slot::new(row, now, lease_until);
         if matches!(slot.row.state, State::Draining { blocks: Some(_), .. }) {
             self.timers.set(Timer::Fence(container), self.fence_end(now, &slot));
@@ -225,6 +232,7 @@ impl Shard {
             Input::Stopped(container) => self.stopped(now, container, fx),
             Input::StartDone { container, result } => self.start_done(now, container, result, fx),
             Input::StartUnsent { container, failure } => self.start_unsent(now, container, failure, fx),
+            Input::StopDone(container, true) if mutants::on(Mutant::StopIsGone) => self.forget(container, fx),
             Input::StopDone(container, arrived) => self.stop_done(now, container, arrived),
             Input::DestroyDone(container, arrived) => self.destroy_done(now, container, arrived, fx),
             Input::CheckDone(container, finding) => self.check_done(now, container, finding, fx),

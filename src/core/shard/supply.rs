@@ -254,7 +254,7 @@ impl Shard {
         // Of those that start or failed to, none may be running.
         let running = self.slots.values().filter(|slot| slot.row.kind.is_some()).count();
         self.gate.failed(now, failure.clone(), u32::try_from(running).unwrap_or(u32::MAX), fx.entropy);
-        self.gate_changed = true;
+        self.gate_changed |= !mutants::on(Mutant::GateNotWritten);
         fx.events.push(Event::StartFailed(container, failure));
     }
 

@@ -51,6 +51,8 @@ pub struct Platform {
     processes: BTreeMap<ContainerId, Process>,
     /// Which kind of object each container has, as its shard addressed it.
     kinds: BTreeMap<ContainerId, Kind>,
+    /// By which binding, as far as it has told that.
+    bindings: BTreeMap<ContainerId, BindingName>,
     running: u32,
     /// How many processes there is room for, until when.
     room: Option<(u32, Millis)>,
@@ -65,6 +67,7 @@ impl Platform {
         Self {
             processes: BTreeMap::new(),
             kinds: BTreeMap::new(),
+            bindings: BTreeMap::new(),
             running: 0,
             room: None,
             no_image_until: Millis(0),
@@ -94,6 +97,20 @@ impl Platform {
     /// A shard addresses a container by a binding whose class is of this kind.
     pub fn addressed(&mut self, container: ContainerId, kind: Kind) {
         self.kinds.entry(container).or_insert(kind);
+    }
+
+    /// A shard addresses a container by this binding.
+    pub fn addressed_by(&mut self, container: ContainerId, binding: &BindingName) {
+        self.addressed(container, Kind::of_binding(binding));
+        self.bindings.entry(container).or_insert_with(|| binding.clone());
+    }
+
+    /// Whether a binding leads to a container, rather than to another object of its name.
+    pub fn is_behind(&self, container: ContainerId, binding: &BindingName) -> bool {
+        match self.bindings.get(&container) {
+            Some(its) => its == binding,
+            None => Kind::of_binding(binding) == self.kind(container),
+        }
     }
 
     /// Every container that was ever addressed.

@@ -1,0 +1,306 @@
+//! A router alone, among shards and containers that say what a test has them say.
+
+use std::rc::Rc;
+
+use cf_warm_pools::config::parse_json;
+use cf_warm_pools::config::resolved::BindingName;
+use cf_warm_pools::core::agent::Refusal as FenceRefusal;
+use cf_warm_pools::core::gateway::{Replay, Sticky, hint};
+use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
+use cf_warm_pools::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
+use cf_warm_pools::wire::coordinator::PlanReply;
+use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
+use libtest_mimic::Trial;
+
+use super::RouterObject;
+use crate::faults::Rates;
+use crate::objects::Object;
+use crate::schedule::Schedule;
+use crate::trace::Trace;
+use crate::world::message::{Addr, Fetched, Request, RequestNo, Response, pool_name};
+use crate::world::{Deploy, Happening, World};
+
+/// All tests of a router.
+pub fn trials() -> Vec<Trial> {
+    let tests: [(&str, fn()); 10] = [
+        ("a_known_id_goes_straight_to_its_container", a_known_id_goes_straight_to_its_container),
+        ("a_stale_memory_costs_one_question", a_stale_memory_costs_one_question),
+        ("nothing_is_remembered_of_containers_without_a_fence", nothing_is_remembered_of_containers_without_a_fence),
+        ("a_wrong_shard_count_is_corrected_for_good", a_wrong_shard_count_is_corrected_for_good),
+        ("shards_that_disagree_for_ever_are_given_up", shards_that_disagree_for_ever_are_given_up),
+        ("a_call_that_throws_is_repeated_once", a_call_that_throws_is_repeated_once),
+        ("a_hint_serves_before_the_shard_has_answered", a_hint_serves_before_the_shard_has_answered),
+        ("a_wrong_hint_waits_for_the_shard", a_wrong_hint_waits_for_the_shard),
+        ("a_container_behind_another_binding_is_not_reached", a_container_behind_another_binding_is_not_reached),
+        ("what_is_under_way_is_lost_with_the_isolate", what_is_under_way_is_lost_with_the_isolate),
+    ];
+    tests
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(format!("router::{name}"), move || {
+                test();
+                Ok(())
+            })
+        })
+        .collect()
+}
+
+fn a_known_id_goes_straight_to_its_container() {
+    let mut stage = Stage::new();
+    stage.request(1, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"]);
+    stage.request(2, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["fetch 1"]);
+    stage.expect(&[(1, "Served"), (2, "Served")]);
+}
+
+fn a_stale_memory_costs_one_question() {
+    let mut stage = Stage::new();
+    stage.request(1, Replay::IfUnsent);
+    stage.play(|request| assigns(request, 1));
+    stage.request(2, Replay::IfUnsent);
+    let calls = stage.play(|request| match fetched(request) {
+        Some(to) if to == container(1) => Some(Response::Fetched(Fetched::Fenced(FenceRefusal::NotYours))),
+        _ => assigns(request, 2),
+    });
+    assert_eq!(calls, ["fetch 1", "acquire", "fetch 2"]);
+    stage.expect(&[(1, "Served"), (2, "Served")]);
+}
+
+fn nothing_is_remembered_of_containers_without_a_fence() {
+    let mut stage = Stage::new();
+    for number in [1, 2] {
+        stage.request(number, Replay::Anytime);
+        let calls = stage.play(|(_, request)| {
+            Some(match request {
+                Request::Acquire(_) => Response::Acquired(AcquireReply::Assigned(assignment(1, false))),
+                _ => Response::Fetched(Fetched::Served),
+            })
+        });
+        assert_eq!(calls, ["acquire", "fetch 1"]);
+    }
+    assert_eq!(stage.world.kv_read(&key()), Ok(None));
+}
+
+fn a_wrong_shard_count_is_corrected_for_good() {
+    let mut stage = Stage::new();
+    let in_force = |call: (Addr, &Request)| match call.1 {
+        Request::Acquire(AcquireRequest { shards: Some(2), .. }) => assigns(call, 1),
+        Request::Acquire(_) => Some(refused(RefusalCode::WrongShard, Some(2))),
+        _ => assigns(call, 1),
+    };
+    stage.router.get_container(&mut stage.world, RequestNo(1), 0, &id());
+    assert_eq!(stage.play(in_force), ["acquire", "acquire", "fetch 1"]);
+    stage.router.get_container(&mut stage.world, RequestNo(2), 0, &id());
+    assert_eq!(stage.play(in_force), ["acquire", "fetch 1"]);
+    stage.expect(&[(1, "Done"), (2, "Done")]);
+}
+
+fn shards_that_disagree_for_ever_are_given_up() {
+    let mut stage = Stage::new();
+    stage.router.get_container(&mut stage.world, RequestNo(1), 0, &id());
+    let calls = stage.play(|(_, request)| match request {
+        Request::Acquire(AcquireRequest { shards, .. }) => {
+            Some(refused(RefusalCode::WrongShard, Some(if *shards == Some(2) { 3 } else { 2 })))
+        }
+        _ => None,
+    });
+    assert_eq!(calls, ["acquire", "acquire", "acquire"]);
+    stage.expect(&[(1, "Refused(WrongShard)")]);
+}
+
+fn a_call_that_throws_is_repeated_once() {
+    let mut stage = Stage::new();
+    stage.request(1, Replay::Anytime);
+    assert_eq!(stage.play(|_| Some(Response::Nothing)), ["acquire", "acquire"]);
+    stage.expect(&[(1, "Unreachable")]);
+}
+
+fn a_hint_serves_before_the_shard_has_answered() {
+    let mut stage = Stage::new();
+    stage.hint(1);
+    stage.request(1, Replay::Anytime);
+    let calls = stage.play(|call| match call.1 {
+        Request::Acquire(_) => None,
+        _ => assigns(call, 1),
+    });
+    assert_eq!(calls, ["acquire", "fetch 1"]);
+    // The question has ended in the background, and a request that follows does without.
+    stage.request(2, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["fetch 1"]);
+    stage.expect(&[(1, "Served"), (2, "Served")]);
+}
+
+fn a_wrong_hint_waits_for_the_shard() {
+    let mut stage = Stage::new();
+    stage.hint(1);
+    stage.request(1, Replay::IfUnsent);
+    let calls = stage.play(|call| match (call.1, fetched(call)) {
+        (Request::Acquire(_), _) => None,
+        (_, Some(to)) if to == container(1) => Some(Response::Fetched(Fetched::Fenced(FenceRefusal::NotYours))),
+        _ => assigns(call, 2),
+    });
+    assert_eq!(calls, ["acquire", "fetch 1"], "the one question that is open is waited for");
+    stage.expect(&[(1, "Unreachable")]);
+}
+
+fn a_container_behind_another_binding_is_not_reached() {
+    let mut stage = Stage::new();
+    let binding = BindingName::try_from("AGENT_2".to_owned()).unwrap();
+    stage.world.platform.addressed_by(container(1), &binding);
+    stage.request(1, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "acquire"]);
+    stage.request(2, Replay::Anytime);
+    let calls = stage.play(|(to, request)| match request {
+        Request::Acquire(_) => {
+            let assignment = Assignment { binding: Some(binding.clone()), ..assignment(1, true) };
+            Some(Response::Acquired(AcquireReply::Assigned(assignment)))
+        }
+        _ => assigns((to, request), 1),
+    });
+    assert_eq!(calls, ["acquire", "fetch 1"]);
+    stage.expect(&[(1, "Denied(ContainerChanged)"), (2, "Served")]);
+}
+
+fn what_is_under_way_is_lost_with_the_isolate() {
+    let mut stage = Stage::new();
+    stage.request(1, Replay::Anytime);
+    stage.router.forget(&mut stage.world);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire"]);
+    stage.expect(&[(1, "Lost")]);
+}
+
+/// A router, and whatever it calls.
+struct Stage {
+    world: World,
+    router: RouterObject,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let schedule = Schedule { rates: Rates::none(), ..Schedule::of_seed(1) };
+        let mut world = World::new(&schedule, Trace::readable());
+        let config = r#"{"pools": {"p0": {"container": "AGENT", "shards": 4, "id_cache": "KV"}}}"#;
+        world.deploys.made.push(Deploy { stamp: 1, config: Rc::new(parse_json(config).unwrap()) });
+        Self { world, router: RouterObject::new(0) }
+    }
+
+    /// The id cache has this container.
+    fn hint(&mut self, number: u128) {
+        let sticky = Sticky { container: container(number), epoch: Epoch(1) };
+        self.world.kv_write(&key(), Some(hint::value(sticky))).unwrap();
+    }
+
+    fn request(&mut self, number: u64, replay: Replay) {
+        self.router.request(&mut self.world, RequestNo(number), 0, &id(), replay);
+    }
+
+    /// Lets all happen that is to happen. [`Response::Nothing`] stands for an error, and none for silence. Returns the calls
+    /// that have reached somebody, but for those of the coordinator.
+    fn play(&mut self, mut answer: impl FnMut((Addr, &Request)) -> Option<Response>) -> Vec<String> {
+        let mut calls = Vec::new();
+        while let Some(happening) = self.world.next() {
+            let ended = match happening {
+                Happening::Arrives(call) => {
+                    let Some(arrival) = self.world.arrives(call) else { continue };
+                    let answer = match &arrival.request {
+                        Request::Plan(_) => Some(Response::RoutePlan(PlanReply::Current)),
+                        request => {
+                            calls.push(named(arrival.to, request));
+                            answer((arrival.to, request))
+                        }
+                    };
+                    match answer {
+                        None => {}
+                        Some(Response::Nothing) => self.world.throw(call, "Network connection lost."),
+                        Some(response) => self.world.answer(call, response),
+                    }
+                    None
+                }
+                Happening::Answered(call) => self.world.answered(call),
+                Happening::Expires(call) => self.world.expires(call),
+                Happening::Private { addr, life, what } => {
+                    if self.world.life(addr) == life {
+                        self.router.private(&mut self.world, what);
+                    }
+                    None
+                }
+                other => panic!("not of a router: {other:?}"),
+            };
+            if let Some(ended) = ended {
+                self.router.ended(&mut self.world, ended.then, ended.answer);
+            }
+        }
+        assert!(self.router.tasks.is_empty(), "something of a request goes on for ever");
+        calls
+    }
+
+    /// Each of these requests has had this answer, and no other.
+    fn expect(self, fates: &[(u64, &str)]) {
+        let lines = self.world.trace.lines();
+        for (number, fate) in fates {
+            let of_request = |line: &&String| {
+                let answers = ["Served", "Done", "Refused", "Denied", "Unreachable", "Lost"];
+                let told =
+                    line.rsplit_once(": ").is_some_and(|(_, told)| answers.iter().any(|fate| told.starts_with(fate)));
+                told && [" ", ":"].iter().any(|end| line.contains(&format!("request {number}{end}")))
+            };
+            let told: Vec<&String> = lines.iter().filter(of_request).collect();
+            assert_eq!(told.len(), 1, "request {number}: {told:?}");
+            assert!(told[0].contains(&format!(": {fate}")), "{told:?}");
+        }
+    }
+}
+
+/// What happens when a shard assigns this container, which serves.
+fn assigns((_, request): (Addr, &Request), number: u128) -> Option<Response> {
+    Some(match request {
+        Request::Acquire(_) => Response::Acquired(AcquireReply::Assigned(assignment(number, true))),
+        Request::Fetch(_) => Response::Fetched(Fetched::Served),
+        other => panic!("not called here: {other:?}"),
+    })
+}
+
+fn refused(code: RefusalCode, shards: Option<u32>) -> Response {
+    let refusal = Refusal { code, message: String::new(), retry_after_millis: None, shards };
+    Response::Acquired(AcquireReply::Refused(refusal))
+}
+
+fn assignment(number: u128, fenced: bool) -> Assignment {
+    Assignment {
+        container: container(number),
+        epoch: Epoch(1),
+        fenced,
+        outcome: Outcome::Warm,
+        reason: None,
+        shard: ShardIndex(0),
+        binding: None,
+    }
+}
+
+/// The container that a request is sent to.
+fn fetched((to, request): (Addr, &Request)) -> Option<ContainerId> {
+    match (to, request) {
+        (Addr::Container(container), Request::Fetch(_)) => Some(container),
+        (_, _) => None,
+    }
+}
+
+fn named(to: Addr, request: &Request) -> String {
+    match fetched((to, request)) {
+        Some(to) => format!("fetch {}", if to == container(1) { 1 } else { 2 }),
+        None => "acquire".to_owned(),
+    }
+}
+
+fn container(number: u128) -> ContainerId {
+    ContainerId::from_random(number)
+}
+
+fn id() -> SessionId {
+    SessionId::try_from("alice".to_owned()).unwrap()
+}
+
+fn key() -> String {
+    hint::key(&pool_name(0), &id())
+}

@@ -71,8 +71,12 @@ pub enum Private {
     SetUp,
     /// An agent's monitor is over.
     Exited,
-    /// An agent's attempt to destroy its process is over.
+    /// An agent's monitor is lost while the process runs.
+    MonitorLost,
+    /// An attempt to destroy a process is over.
     Destroyed,
+    /// An agent's attempt found no process to destroy.
+    FoundNothing,
     /// An agent's object is to be built anew.
     Rebuild,
     /// A JavaScript class polls its port.
@@ -81,6 +85,10 @@ pub enum Private {
     OnStop,
     /// A request has waited long enough for the owner to be told of an end.
     TellWithin(CallId),
+    /// A process answers a request.
+    Responds(CallId),
+    /// A stream from a process ends.
+    TrafficEnds,
     /// A router's read of KV is over.
     KvRead(RequestNo),
     /// A user makes use of the container that it got earlier.

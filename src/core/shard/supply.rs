@@ -295,9 +295,10 @@ impl Shard {
     pub(super) fn shutdown_prewarmed(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let unneeded = self.starting.len().saturating_sub(self.queue.ready());
         let starting = self.starting.iter().rev().take(unneeded).copied();
-        let assigned = self.by_id.values().copied().filter(|_| mutants::on(Mutant::ShutdownTakesAssigned));
-        let warm = self.warm.iter().map(|&(_, _, container)| container);
-        let all: Vec<ContainerId> = warm.chain(starting).chain(assigned).collect();
+        let mut all: Vec<ContainerId> = self.warm.iter().map(|&(_, _, container)| container).chain(starting).collect();
+        if mutants::on(Mutant::ShutdownTakesAssigned) {
+            all.extend(self.by_id.values());
+        }
         for container in all {
             self.drain(now, container, DrainCause::Shutdown, fx);
         }

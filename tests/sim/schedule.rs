@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 
-use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::resolved::{BindingName, Millis, ShardCount};
 use cf_warm_pools::config::{Config, parse_value};
 use cf_warm_pools::core::gateway::Replay;
 use cf_warm_pools::core::id::SessionId;
@@ -20,6 +20,7 @@ use crate::faults::{Fault, Rates, Strike};
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pub seed: u64,
+    pub climate: Climate,
     pub rates: Rates,
     /// Only these faults, of those the rates would bring: a run that was shrunk.
     pub only: Option<BTreeSet<Strike>>,
@@ -31,6 +32,27 @@ pub struct Schedule {
     pub operations: Vec<Operation>,
     /// How long things are done and go wrong.
     pub duration: Millis,
+}
+
+/// What kind of run it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Climate {
+    /// Nothing goes wrong.
+    Calm,
+    /// Nothing goes wrong, but for the coordinator, which is gone from soon after the beginning.
+    NoCoordinator,
+    /// Some kinds of faults, often or rarely.
+    Swarm,
+}
+
+impl Climate {
+    /// Whether whoever asks for a container gets one, unless the pool is full.
+    pub const fn serves_everybody(self) -> bool {
+        match self {
+            Self::Calm | Self::NoCoordinator => true,
+            Self::Swarm => false,
+        }
+    }
 }
 
 /// Something that is done from outside.
@@ -86,11 +108,24 @@ impl Schedule {
     /// The run of a seed.
     pub fn of_seed(seed: u64) -> Self {
         let mut draw = Dice::new(seed).stream(SCHEDULE);
-        let rates = rates(&mut draw);
+        let climate = match draw.below(40) {
+            0 | 1 => Climate::Calm,
+            2 => Climate::NoCoordinator,
+            _ => Climate::Swarm,
+        };
+        let rates = match climate {
+            Climate::Swarm => rates(&mut draw),
+            Climate::Calm | Climate::NoCoordinator => Rates::none(),
+        };
         let pools = draw.between(1, 3) as u32;
-        let bases: Vec<Map<String, Value>> = (0..pools).map(|_| pool(&mut draw)).collect();
+        let mut bases: Vec<Map<String, Value>> = (0..pools).map(|_| pool(&mut draw)).collect();
+        if climate.serves_everybody() {
+            bases.iter_mut().for_each(in_no_hurry);
+        }
         let mut configs = vec![Rc::new(config(bases.iter().cloned().map(Some)))];
-        for _ in 0..draw.between(0, 4) {
+        // Without its coordinator nothing can be changed, and in fair weather nothing should be that takes a pool away.
+        let changes = if climate.serves_everybody() { 0 } else { draw.between(0, 4) };
+        for _ in 0..changes {
             let changed: Vec<Option<Map<String, Value>>> =
                 bases.iter().map(|base| change(&mut draw, base)).collect();
             configs.push(Rc::new(config(changed.into_iter())));
@@ -98,10 +133,21 @@ impl Schedule {
         let routers = draw.between(1, 4) as u32;
         let duration = Millis(draw.between(60_000, 300_000));
         let mut schedule =
-            Self { seed, rates, only: None, routers, configs, operations: Vec::new(), duration };
+            Self { seed, climate, rates, only: None, routers, configs, operations: Vec::new(), duration };
         schedule.add_traffic(&mut draw, pools);
         schedule.add_changes(&mut draw, pools);
         schedule.add_blows(&mut draw, pools);
+        if climate == Climate::NoCoordinator {
+            let what = What::CoordinatorDown { duration };
+            schedule.operations.push(Operation { at: FIRST_PLANS, what });
+            schedule.operations.retain(|operation| operation.at >= FIRST_PLANS);
+            let wakes = (0..pools).map(|pool| What::Lookup { router: 0, pool, id: 0 });
+            schedule.operations.extend(wakes.map(|what| Operation { at: Millis(0), what }));
+        }
+        if climate.serves_everybody() {
+            // Whoever gives an id up while others use it turns them away.
+            schedule.operations.retain(|operation| !matches!(operation.what, What::Release { .. }));
+        }
         schedule.operations.sort_by_key(|operation| operation.at);
         schedule
     }
@@ -122,6 +168,22 @@ impl Schedule {
     #[must_use]
     pub fn only(&self, strikes: BTreeSet<Strike>) -> Self {
         Self { only: Some(strikes), ..self.clone() }
+    }
+
+    /// The same for the pools of `cf-container-warm-pool`: one object for each, JavaScript classes, no limit, no cache.
+    #[must_use]
+    pub fn for_peer(&self) -> Self {
+        let adapt = |config: &Rc<Config>| {
+            let mut config = (**config).clone();
+            for pool in config.pools.values_mut() {
+                pool.container = BindingName::try_from("CLASS".to_owned()).unwrap();
+                pool.shards = ShardCount::ONE;
+                pool.max_instances = None;
+                pool.id_cache = None;
+            }
+            Rc::new(config)
+        };
+        Self { configs: self.configs.iter().map(adapt).collect(), ..self.clone() }
     }
 
     fn add_traffic(&mut self, draw: &mut Stream, pools: u32) {
@@ -225,8 +287,6 @@ impl Schedule {
 
 /// How often what goes wrong, in this seed.
 fn rates(draw: &mut Stream) -> Rates {
-    // One in twenty is calm: then everything must go well.
-    let calm = draw.chance(0.05);
     let mut rates = Rates::none();
     for fault in Fault::ALL {
         let (least, most) = match fault {
@@ -255,7 +315,7 @@ fn rates(draw: &mut Stream) -> Rates {
         };
         let on = draw.chance(0.6);
         let rate = least * f64::powf(most / least, draw.unit());
-        if on && !calm {
+        if on {
             rates = rates.with(fault, rate);
         }
     }
@@ -294,6 +354,13 @@ fn pool(draw: &mut Stream) -> Map<String, Value> {
     keys.clone()
 }
 
+/// Settings with which nobody is refused for want of time or room, nor turned away by a container that goes to sleep.
+fn in_no_hurry(keys: &mut Map<String, Value>) {
+    keys.insert("sleep_after".into(), json!("1h"));
+    keys.remove("max_instances");
+    keys.insert("acquire_timeout".into(), json!("5m"));
+}
+
 /// The same pool in another configuration; none: it is not in it.
 fn change(draw: &mut Stream, base: &Map<String, Value>) -> Option<Map<String, Value>> {
     let mut keys = base.clone();
@@ -320,10 +387,10 @@ fn change(draw: &mut Stream, base: &Map<String, Value>) -> Option<Map<String, Va
 fn config(pools: impl Iterator<Item = Option<Map<String, Value>>>) -> Config {
     let named = pools.enumerate().filter_map(|(number, keys)| Some((format!("p{number}"), Value::Object(keys?))));
     let pools: Map<String, Value> = named.collect();
-    // Where a changed shard count does not go with the limit, there is none.
+    // A change of one key may not go with another.
     let fit = |mut keys: Value| {
-        let most = keys["max_instances"].as_u64();
-        if most.is_some_and(|most| most < keys["shards"].as_u64().unwrap_or(1)) {
+        let least = keys["shards"].as_u64().max(keys["warm_target"].as_u64());
+        if keys["max_instances"].as_u64() < least {
             keys.as_object_mut().unwrap().remove("max_instances");
         }
         keys
@@ -338,5 +405,8 @@ impl fmt::Display for Operation {
         write!(f, "{:>9.3}  {:?}", self.at.0 as f64 / 1_000.0, self.what)
     }
 }
+
+/// By then every shard has its first plan, where nothing goes wrong.
+const FIRST_PLANS: Millis = Millis::from_secs(5);
 
 const SCHEDULE: Key = Key::new(20);

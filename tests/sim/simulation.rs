@@ -18,17 +18,19 @@ use crate::objects::Object;
 use crate::objects::agent::AgentObject;
 use crate::objects::class::ClassObject;
 use crate::objects::coordinator::CoordinatorObject;
+use crate::objects::peer::PeerObject;
 use crate::objects::router::RouterObject;
 use crate::objects::shard::ShardObject;
-use crate::oracle::{Fate, Violation};
-use crate::schedule::{Schedule, Target, What, session};
+use crate::oracle::Fate;
+pub use crate::oracle::Violation;
+use crate::schedule::{Climate, Schedule, Target, What, session};
 use crate::trace::Trace;
 use crate::world::message::{Addr, Request, RequestNo, Then, pool_name, pool_number};
 use crate::world::platform::Kind;
 use crate::world::{Deploy, Happening, START, World, hash};
 
 /// What a run came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     pub steps: u64,
     pub requests: u64,
@@ -52,6 +54,9 @@ pub struct Report {
 pub const SETTLE: Millis = Millis::from_secs(240);
 /// How long the last requests may take.
 const AFTERWARDS: Millis = Millis::from_secs(130);
+/// How often, and with which pause, it is looked at whether all is well before something is wrong.
+const LOOKS: u32 = 40;
+const LOOK_AGAIN: Millis = Millis(500);
 /// More than any run takes that gets anywhere.
 const MAX_STEPS: u64 = 3_000_000;
 
@@ -62,17 +67,32 @@ pub fn run(schedule: &Schedule, trace: Trace) -> Report {
     simulation.report()
 }
 
+/// The same with the pool object of `cf-container-warm-pool` in place of ours; on, whatever promise is broken.
+pub fn run_peer(schedule: &Schedule, trace: Trace) -> Report {
+    let schedule = schedule.for_peer();
+    let mut simulation = Simulation { peers: Some(BTreeMap::new()), ..Simulation::new(&schedule, trace) };
+    simulation.run();
+    let mut report = simulation.report();
+    let mut seen = BTreeSet::new();
+    report.violations.retain(|violation| seen.insert(violation.promise));
+    report
+}
+
 struct Simulation<'s> {
     schedule: &'s Schedule,
     world: World,
     shards: BTreeMap<Addr, ShardObject>,
+    /// The pools of `cf-container-warm-pool`, in a run that has those.
+    peers: Option<BTreeMap<u32, PeerObject>>,
     coordinator: CoordinatorObject,
     routers: Vec<RouterObject>,
     containers: BTreeMap<ContainerId, Container>,
     steps: u64,
     next_request: u64,
     /// The last requests, of whom each must be served.
-    probes: BTreeSet<RequestNo>,
+    probes: BTreeMap<RequestNo, u32>,
+    /// How often it was looked at whether all is well.
+    looks: u32,
     over: bool,
 }
 
@@ -100,23 +120,24 @@ impl<'s> Simulation<'s> {
         let heals = START + schedule.duration;
         world.at(heals, Happening::Heals);
         world.at(heals + SETTLE, Happening::Settled);
-        world.at(heals + SETTLE + AFTERWARDS, Happening::Ends);
         Self {
             schedule,
             world,
             shards: BTreeMap::new(),
+            peers: None,
             coordinator: CoordinatorObject::default(),
             routers: (0..schedule.routers).map(RouterObject::new).collect(),
             containers: BTreeMap::new(),
             steps: 0,
             next_request: 0,
-            probes: BTreeSet::new(),
+            probes: BTreeMap::new(),
+            looks: 0,
             over: false,
         }
     }
 
     fn run(&mut self) {
-        while !self.over && self.world.oracle.violations().is_empty() {
+        while !self.over && (self.peers.is_some() || self.world.oracle.is_content()) {
             let Some(happening) = self.world.next() else { break };
             self.steps += 1;
             if self.steps > MAX_STEPS {
@@ -216,6 +237,9 @@ impl<'s> Simulation<'s> {
         match addr {
             Addr::Router(index) => body(&mut self.routers[index as usize], &mut self.world),
             Addr::Coordinator => body(&mut self.coordinator, &mut self.world),
+            Addr::Shard { pool, .. } if let Some(peers) = &mut self.peers => {
+                body(peers.entry(pool).or_insert_with(|| PeerObject::new(pool)), &mut self.world);
+            }
             Addr::Shard { .. } => {
                 let shard = self.shards.entry(addr).or_insert_with(|| ShardObject::new(addr.shard_id().unwrap()));
                 body(shard, &mut self.world);
@@ -271,6 +295,9 @@ impl<'s> Simulation<'s> {
             What::Request { router, pool, id, replay } => {
                 let request = self.request_no();
                 let session = session(id);
+                if replay != Replay::Anytime {
+                    self.world.oracle.at_most_once(request);
+                }
                 self.routers[router as usize].request(&mut self.world, request, pool, &session, replay);
             }
             What::GetContainer { router, pool, id } => {
@@ -287,7 +314,7 @@ impl<'s> Simulation<'s> {
             }
             What::ShutdownPrewarmed { pool, index } => {
                 let shard = Addr::Shard { pool, index };
-                if self.shards.contains_key(&shard) {
+                if self.shards.contains_key(&shard) || (self.peers.is_some() && index == 0) {
                     self.admin(shard, Request::ShutdownPrewarmed);
                 }
             }
@@ -401,7 +428,7 @@ impl<'s> Simulation<'s> {
         self.world.reconnect();
         self.world.platform.heal();
         // Somebody looks at the pools, as somebody does.
-        for pool in 0..3 {
+        for pool in self.schedule.configs[0].pools.keys().map(pool_number).collect::<Vec<_>>() {
             for router in 0..self.routers.len() {
                 let request = self.request_no();
                 self.routers[router].lookup(&mut self.world, request, pool, &session(0));
@@ -411,15 +438,18 @@ impl<'s> Simulation<'s> {
 
     /// By now all must be well; and users ask.
     fn settled(&mut self) {
-        self.check_convergence();
+        if !self.is_well() {
+            return;
+        }
+        self.world.after(AFTERWARDS, Happening::Ends);
         let now = self.world.now;
-        self.world.trace.note(now, || "* all must be well".to_owned());
+        self.world.trace.note(now, || "* all is well, and must stay so".to_owned());
         for pool in self.world_pools() {
             for id in [0, 1, 2, 1_000, 1_001] {
                 let request = self.request_no();
                 let router = id as usize % self.routers.len();
                 self.world.oracle.watch(request);
-                self.probes.insert(request);
+                self.probes.insert(request, pool);
                 self.routers[router].request(&mut self.world, request, pool, &session(id), Replay::Anytime);
             }
         }
@@ -432,44 +462,109 @@ impl<'s> Simulation<'s> {
     fn end(&mut self) {
         self.over = true;
         let now = self.world.now;
-        for request in self.probes.clone() {
-            match self.world.oracle.fate_of(request) {
+        let config = self.coordinator.reloaded().config();
+        // Where callers wait for less than a start may take, some wait in vain.
+        let hurried = |pool: u32| {
+            config.pools.get(&pool_name(pool)).is_some_and(|pool| pool.acquire_timeout < Millis::from_secs(8))
+        };
+        for (request, pool) in self.probes.clone() {
+            match self.world.oracle.fate_of(request).cloned() {
                 // A router may not have heard of a pool that was put in force a moment ago, but it has had minutes.
                 Some(Fate::Served(_) | Fate::Refused(RefusalCode::AtCapacity)) => {}
+                Some(Fate::Refused(RefusalCode::Timeout | RefusalCode::StartFailed)) if hurried(pool) => {}
                 other => {
-                    self.world.oracle.broken(now, "converging", format!("the last {request:?} came to {other:?}"));
+                    self.world.oracle.broken(now, if self.peers.is_some() { "unwedgeable" } else { "converging" }, format!("the last {request:?} came to {other:?}"));
                 }
             }
+        }
+        if self.schedule.climate.serves_everybody() && self.peers.is_none() {
+            self.check_service();
         }
         for overdue in self.world.oracle.overdue(now) {
             self.world.oracle.broken(now, "answered", format!("{overdue} was never answered"));
         }
-        self.check_convergence();
     }
 
-    fn check_convergence(&mut self) {
-        let now = self.world.now;
-        let mut broken = Vec::new();
+    /// Where nothing went wrong, nobody was turned away.
+    fn check_service(&mut self) {
+        let promise = match self.schedule.climate {
+            Climate::NoCoordinator => "coordinator-free",
+            Climate::Calm | Climate::Swarm => "converging",
+        };
+        let turned_away: Vec<String> = self
+            .world
+            .oracle
+            .fates()
+            .iter()
+            .filter(|(fate, _)| !["served", "done"].contains(fate))
+            .map(|(fate, count)| format!("{count} {fate}"))
+            .collect();
+        if !turned_away.is_empty() {
+            let now = self.world.now;
+            self.world.oracle.broken(now, promise, format!("requests came to {turned_away:?}"));
+        }
+    }
+
+    /// Whether all is well. Containers come and go also when nothing is wrong, so that it need not be at this very moment, but
+    /// soon: until then it is looked at again.
+    fn is_well(&mut self) -> bool {
+        let wrong = self.what_is_wrong();
+        if wrong.is_empty() {
+            return true;
+        }
+        self.looks += 1;
+        if self.looks < LOOKS {
+            self.world.after(LOOK_AGAIN, Happening::Settled);
+            return false;
+        }
+        for (promise, what) in wrong {
+            let now = self.world.now;
+            self.world.oracle.broken(now, promise, what);
+        }
+        true
+    }
+
+    fn what_is_wrong(&self) -> Vec<(&'static str, String)> {
+        if let Some(peers) = &self.peers {
+            return self.what_is_wrong_with(peers);
+        }
+        let mut wrong = Vec::new();
         for container in self.world.oracle.untracked() {
             match self.world.platform.kind(container) {
-                Kind::Agent => broken.push(("accounted", format!("{container} runs and is on no books"))),
+                Kind::Agent => wrong.push(("accounted", format!("{container} runs and is on no books"))),
                 Kind::Class => {}
             }
         }
         let coordinator = self.coordinator.reloaded();
         for shard in self.coordinator.behind() {
-            broken.push(("converging", format!("{shard} has not acknowledged {:?}", coordinator.version())));
+            wrong.push(("converging", format!("{shard} has not acknowledged {:?}", coordinator.version())));
         }
         let active = coordinator.config();
         for shard in coordinator.shards() {
             let is_active = active.pools.contains_key(&shard.pool);
             if let Err(what) = self.check_shard(&shard, is_active, &coordinator) {
-                broken.push(("converging", format!("{shard}: {what}")));
+                wrong.push(("converging", format!("{shard}: {what}")));
             }
         }
-        for (promise, what) in broken {
-            self.world.oracle.broken(now, promise, what);
+        wrong
+    }
+
+    fn what_is_wrong_with(&self, peers: &BTreeMap<u32, PeerObject>) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        let untracked = self.world.oracle.peer_untracked();
+        if let Some(container) = untracked.first() {
+            let what = format!("{container} and {} more run and are not tracked", untracked.len() - 1);
+            wrong.push(("accounted", what));
         }
+        for (&pool, peer) in peers {
+            let deploy = self.world.deploy_of(Addr::Shard { pool, index: 0 });
+            let Some(settings) = deploy.config.pools.get(&pool_name(pool)) else { continue };
+            let warm = peer.rows().warm().iter().filter(|container| self.world.platform.is_running(**container)).count();
+            if warm != settings.warm_target as usize {
+                wrong.push(("converging", format!("pool {pool} has {warm} warm of {}", settings.warm_target)));
+            }
+        }
+        wrong
     }
 
     /// Whether a shard has what it should have.

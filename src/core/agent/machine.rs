@@ -56,7 +56,9 @@ enum Sight {
     None,
     /// It saw it run.
     Running,
-    /// It saw it end by itself. An engine may have started it again since; only a rebuilt object can see that.
+    /// It was told that it ended by itself.
+    Ended,
+    /// It cannot see it any more. An engine may have started it again since; only a rebuilt object can see that.
     Blind,
 }
 
@@ -173,7 +175,10 @@ impl Agent {
                     self.progress(now, progress, effects);
                 }
             }
-            Input::Exited { code, message } => self.exited(now, code, message, effects),
+            Input::Exited { code, message } => {
+                self.saw_end();
+                self.exited(now, code, message, effects);
+            }
             Input::MonitorLost(message) => self.monitor_lost(now, message, effects),
             Input::Destroyed(result) => self.destroyed(now, result, effects),
             Input::Reported(result) => self.reported(now, result, effects),
@@ -423,7 +428,14 @@ impl Agent {
         self.destroy(now, effects);
     }
 
-    /// The monitor failed. Of a container that serves, that proves nothing unless the message does.
+    fn saw_end(&mut self) {
+        if self.sight == Sight::Running {
+            self.sight = Sight::Ended;
+        }
+    }
+
+    /// The monitor failed. That proves nothing unless the message does; but the runtime does not see the process any more, so
+    /// that only a rebuilt object can tell.
     fn monitor_lost(&mut self, now: Millis, message: String, effects: &mut Vec<Effect>) {
         let Some(record) = &self.record else { return };
         let proof = match FailureClass::of_message(&message) {
@@ -434,10 +446,15 @@ impl Agent {
         };
         match record.life {
             Life::Stopped(_) => {}
-            Life::Ready if proof == Proof::No && !mutants::on(Mutant::AgentBelievesLostMonitor) => {
-                self.rebuild(now, effects)
+            // What is being destroyed is looked at once that has ended.
+            Life::Stopping { .. } if proof == Proof::No && self.destroying.under_way => {}
+            Life::Starting { .. } | Life::Ready | Life::Stopping { .. }
+                if proof == Proof::No && !mutants::on(Mutant::AgentBelievesLostMonitor) =>
+            {
+                self.rebuild(now, effects);
             }
             Life::Starting { .. } | Life::Ready | Life::Stopping { .. } => {
+                self.saw_end();
                 self.exited(now, None, Some(message), effects);
             }
         }
@@ -491,11 +508,22 @@ impl Agent {
             return;
         }
         self.destroying.under_way = false;
-        let answer = Reply::Destroyed(result.clone().map(|_| ()));
-        effects.extend(self.destroyers.drain(..).map(|caller| Effect::Reply { caller, reply: answer.clone() }));
+        // The runtime has lost sight of a process that nobody saw end: it may run, and is not told of as gone.
+        let unseen = result == Ok(Destruction::NothingToDo) && self.sight == Sight::Running;
+        let answer = match &result {
+            Ok(_) if unseen => Err("the runtime has lost sight of it; it is looked at anew".to_owned()),
+            Ok(_) => Ok(()),
+            Err(message) => Err(message.clone()),
+        };
+        let reply = Reply::Destroyed(answer);
+        effects.extend(self.destroyers.drain(..).map(|caller| Effect::Reply { caller, reply: reply.clone() }));
         match result {
+            Ok(_) if unseen => {
+                self.sight = Sight::Blind;
+                return self.rebuild(now, effects);
+            }
             Ok(Destruction::Done) => self.sight = Sight::None,
-            Ok(Destruction::NothingToDo) if self.sight == Sight::Running => self.sight = Sight::Blind,
+            Ok(Destruction::NothingToDo) if self.sight == Sight::Ended => self.sight = Sight::Blind,
             Ok(Destruction::NothingToDo) | Err(_) => {}
         }
         if result.is_err() && !mutants::on(Mutant::AgentGivesUpDestroy) {

@@ -106,10 +106,7 @@ impl Shard {
     fn admit(&self, id: &SessionId, shards: Option<u32>) -> Result<Millis, Refusal> {
         let taken = |plan: &&Plan| plan.active && !(mutants::on(Mutant::NeedsCoordinator) && plan.version.version == 0);
         let Some(plan) = self.plan.as_ref().filter(taken) else {
-            return Err(refusal(
-                RefusalCode::UnknownPool,
-                format!("pool {:?} is in no configuration; add it to pools.toml and deploy", self.me.pool.as_str()),
-            ));
+            return Err(self.unknown_pool());
         };
         if let Some(refusal) = self.not_here(id, shards) {
             return Err(refusal);
@@ -119,6 +116,13 @@ impl Shard {
             return Err(self.retry_later(RefusalCode::Overloaded, message));
         }
         Ok(plan.pool.acquire_timeout)
+    }
+
+    /// Refuses all that wait, for their pool has been taken out of the configuration.
+    pub(super) fn refuse_retired(&mut self, fx: &mut Effects<'_>) {
+        for waiter in self.queue.clear() {
+            self.refuse(waiter, self.unknown_pool(), fx);
+        }
     }
 
     /// Gives warm containers to those that wait, as far as they go.
@@ -213,6 +217,12 @@ impl Shard {
     fn refuse(&mut self, waiter: WaiterId, refusal: Refusal, fx: &mut Effects<'_>) {
         self.counters.refused(refusal.code);
         fx.actions.push(Action::Reply(waiter, Err(refusal)));
+    }
+
+    fn unknown_pool(&self) -> Refusal {
+        let pool = self.me.pool.as_str();
+        let message = format!("pool {pool:?} is in no configuration; add it to pools.toml and deploy");
+        refusal(RefusalCode::UnknownPool, message)
     }
 
     fn start_failed(&self, now: Millis) -> Refusal {

@@ -44,12 +44,14 @@ pub struct Ceiling {
 }
 
 impl GateRow {
-    /// Cuts what was learned down to what could have been learned by now.
-    pub fn clamp(&mut self, now: Millis) {
+    /// Cuts what was learned down to what could have been learned by now. Returns whether anything changed.
+    pub fn clamp(&mut self, now: Millis) -> bool {
+        let before = (self.retry_at, self.ceiling);
         self.retry_at = self.retry_at.min(now + MAX_BACKOFF);
         if let Some(ceiling) = &mut self.ceiling {
             ceiling.until = ceiling.until.min(now + CEILING_TTL);
         }
+        (self.retry_at, self.ceiling) != before
     }
 
     /// Whether callers should be told the last error rather than wait.

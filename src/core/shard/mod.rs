@@ -125,9 +125,7 @@ impl Shard {
         let Rows { plan, mut gate, epoch_ceiling, mut specs, containers } = rows;
         let first_epoch = if mutants::on(Mutant::EpochsStartAnew) { 1 } else { epoch_ceiling.max(1) };
         // A clock that went back must not stretch what was meant to end.
-        if !mutants::on(Mutant::LearnedNotClamped) {
-            gate.clamp(now);
-        }
+        let gate_changed = !mutants::on(Mutant::LearnedNotClamped) && gate.clamp(now);
         let spec = plan.as_ref().map(|plan| Spec::of(&plan.pool));
         let current_spec = spec.as_ref().map(Spec::id);
         let mut dirty_specs = BTreeSet::new();
@@ -142,7 +140,8 @@ impl Shard {
             me,
             plan,
             gate,
-            gate_changed: false,
+            // Else each reload would put the end off again.
+            gate_changed,
             specs,
             spec_users: BTreeMap::new(),
             current_spec,

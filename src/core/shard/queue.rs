@@ -109,6 +109,11 @@ impl Queue {
         Some(Left { id, callers, why: place.why })
     }
 
+    /// Takes every caller, held ones too.
+    pub fn clear(&mut self) -> Vec<WaiterId> {
+        std::mem::take(self).deadlines.into_iter().map(|(_, waiter, _)| waiter).collect()
+    }
+
     /// When the first caller's time is up.
     pub fn next_deadline(&self) -> Option<Millis> {
         self.deadlines.first().map(|&(at, _, _)| at)

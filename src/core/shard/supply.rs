@@ -74,7 +74,11 @@ impl Shard {
         fx.writes.push(Write::PutPlan(Box::new(plan.clone())));
         fx.events.push(Event::Configured(Box::new(plan.clone())));
         self.timers.set_earlier(Timer::Refresh, Millis(0));
+        let is_active = plan.active;
         self.plan = Some(plan);
+        if !is_active {
+            self.refuse_retired(fx);
+        }
     }
 
     fn is_outdated(&self, container: ContainerId) -> bool {

@@ -19,6 +19,9 @@ use crate::world::{Private, World};
 /// How long a shard has to take a plan.
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
 
+/// How long until the platform calls an alarm handler again that has thrown.
+const ALARM_RETRY: Millis = Millis::from_secs(2);
+
 /// The coordinator's object.
 #[derive(Default)]
 pub struct CoordinatorObject {
@@ -183,7 +186,10 @@ impl Object for CoordinatorObject {
 
     fn alarm(&mut self, world: &mut World) {
         self.load(world);
-        self.drive(world, Input::Woken);
+        if !self.drive(world, Input::Woken) {
+            // The handler throws, and the platform tries again.
+            world.set_alarm(Addr::Coordinator, Some(world.clock(Addr::Coordinator) + ALARM_RETRY));
+        }
     }
 
     fn forget(&mut self, world: &mut World) {

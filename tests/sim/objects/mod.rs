@@ -6,6 +6,7 @@ pub mod agent;
 pub mod class;
 pub mod coordinator;
 pub mod mutants;
+pub mod peer;
 pub mod router;
 pub mod shard;
 

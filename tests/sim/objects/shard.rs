@@ -22,7 +22,6 @@ use super::mutants::{AdapterMutant, on};
 use crate::dice::{Dice, Key};
 use crate::faults::Fault;
 use crate::world::message::{Addr, Answer, CallError, CallId, Request, Response, Then};
-use crate::world::platform::Kind;
 use crate::world::{Private, World, hash};
 
 /// The deadlines of `src/edge`.
@@ -30,6 +29,8 @@ const PEER_DEADLINE: Millis = Millis::from_secs(5);
 const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
 const CALL_DEADLINE: Millis = Millis::from_secs(10);
 const DESTROY_DEADLINE: Millis = Millis::from_secs(30);
+/// How long until a shard whose alarm handler failed tries again.
+const RETRY_AFTER: Millis = Millis::from_secs(60);
 
 /// A shard's object.
 pub struct ShardObject {
@@ -45,6 +46,8 @@ pub struct ShardObject {
 
 struct Memory {
     machine: Shard,
+    /// Whether it has taken a step since it was loaded: what loading mends is written with the first.
+    stepped: bool,
     waiters: BTreeMap<WaiterId, CallId>,
     next_waiter: u64,
     /// Calls that wait for the shard to be told its plan; none while nobody asks for it.
@@ -91,6 +94,7 @@ impl ShardObject {
         world.set_alarm(self.addr, machine.next_timeout());
         self.memory = Some(Memory {
             machine,
+            stepped: false,
             waiters: BTreeMap::new(),
             next_waiter: 0,
             planless: None,
@@ -123,14 +127,16 @@ impl ShardObject {
         }
         if !writes.is_empty() && world.faults.strikes(world.dice, Fault::WriteFailed, key) {
             world.trace.note(world.now, || format!("{}: the transaction fails", self.id));
-            self.memory = Some(memory);
-            if !on(AdapterMutant::CarryOnAfterFailedWrite) {
-                self.forget(world);
-                return false;
+            if on(AdapterMutant::CarryOnAfterFailedWrite) {
+                self.memory = Some(memory);
+                return true;
             }
-            return true;
+            // What it holds is ahead of what is written: it is thrown away.
+            world.drop_memory(self.addr);
+            return false;
         }
         self.apply(&writes);
+        memory.stepped = true;
         world.oracle.shard_stepped(world.now, self.addr, &memory.machine, now, &writes, &events);
         for event in &events {
             world.trace.note(world.now, || format!("{}: {event:?}", self.id));
@@ -185,8 +191,7 @@ impl ShardObject {
     }
 
     fn call(&self, world: &mut World, container: ContainerId, binding: &BindingName, call: Call) {
-        let kind = if binding.as_str().starts_with("CLASS") { Kind::Class } else { Kind::Agent };
-        world.platform.addressed(container, kind);
+        world.platform.addressed_by(container, binding);
         world.oracle.container_called(world.now, self.addr, container, &call);
         let to = Addr::Container(container);
         let (request, within, then) = match call {
@@ -441,12 +446,14 @@ impl Object for ShardObject {
 
     fn alarm(&mut self, world: &mut World) {
         self.load(world);
-        self.drive(world, Input::Woken);
+        if !self.drive(world, Input::Woken) {
+            world.set_alarm(self.addr, Some(world.clock(self.addr) + RETRY_AFTER));
+        }
     }
 
     fn forget(&mut self, world: &mut World) {
         let Some(memory) = self.memory.take() else { return };
-        if !on(AdapterMutant::CarryOnAfterFailedWrite) {
+        if memory.stepped {
             let clock = world.clock(self.addr);
             world.oracle.shard_dropped(world.now, self.addr, &memory.machine, &self.rows, clock);
         }

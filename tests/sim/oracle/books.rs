@@ -42,6 +42,11 @@ struct Entry {
 }
 
 impl Books {
+    /// Whether no shard ever wrote anything down.
+    pub fn is_empty(&self) -> bool {
+        self.plans.is_empty()
+    }
+
     pub fn has(&self, container: ContainerId) -> bool {
         self.rows.contains_key(&container)
     }
@@ -69,6 +74,10 @@ impl Books {
         self.rows.get(&container).is_some_and(|entry| {
             entry.shard == shard && matches!(entry.row.state, State::Assigned { epoch, .. } if epoch == at)
         })
+    }
+
+    pub fn is_draining(&self, container: ContainerId) -> bool {
+        self.rows.get(&container).is_some_and(|entry| matches!(entry.row.state, State::Draining { .. }))
     }
 
     pub fn count(&self, shard: Addr) -> u32 {

@@ -6,22 +6,24 @@
 
 mod books;
 mod evidence;
+mod peer;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use cf_warm_pools::config::resolved::{Millis, PoolName};
+use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::coordinator::Registry;
 use cf_warm_pools::core::id::{ContainerId, SessionId};
 use cf_warm_pools::core::outcome::{Assignment, Refusal};
 use cf_warm_pools::core::plan::PlanVersion;
-use cf_warm_pools::core::shard::{Call, Event, Input, Rows, Shard, Write};
+use cf_warm_pools::core::shard::{Call, Event, Input, Rows, Shard, State, Write};
 
-use crate::world::message::{Addr, RequestNo, pool_number};
+use crate::world::message::{Addr, Fetch, RequestNo, pool_number};
 use crate::world::platform::Kind;
 use books::Books;
 use evidence::Evidence;
+use peer::PeerTruth;
 use requests::Requests;
 pub use requests::Fate;
 
@@ -53,10 +55,13 @@ pub struct Oracle {
     running: BTreeSet<ContainerId>,
     /// Containers whose process was ever started.
     started: BTreeSet<ContainerId>,
+    /// Containers of a class whose process was started again: somebody called them by a stub of old.
+    revived: BTreeSet<ContainerId>,
     served: BTreeMap<ContainerId, (u32, SessionId)>,
     requests: Requests,
     /// When an object's clock last jumped by more than the fence allows for.
     jumped: BTreeMap<Addr, Millis>,
+    peer: PeerTruth,
 }
 
 impl Oracle {
@@ -82,6 +87,11 @@ impl Oracle {
     /// What became of the requests, by kind.
     pub fn fates(&self) -> &BTreeMap<&'static str, u64> {
         self.requests.fates()
+    }
+
+    /// Whether every promise is still kept.
+    pub fn is_content(&self) -> bool {
+        self.violations.is_empty()
     }
 
     /// A promise is broken.
@@ -110,7 +120,15 @@ impl Oracle {
             Kind::Agent => {}
             // A class starts whenever somebody calls it.
             Kind::Class if !on_books => self.excuse("class started off the books"),
-            Kind::Class if again => self.excuse("class started again"),
+            Kind::Class if again => {
+                self.revived.insert(container);
+                self.excuse("class started again");
+            }
+            // Its start was on the way when it was destroyed, and it remembers nothing.
+            Kind::Class if self.books.is_draining(container) => {
+                self.revived.insert(container);
+                self.excuse("class started after it was told to end");
+            }
             Kind::Class => {}
         }
     }
@@ -118,6 +136,7 @@ impl Oracle {
     /// A process has ended.
     pub fn process_ended(&mut self, _now: Millis, container: ContainerId) {
         self.running.remove(&container);
+        self.peer.process_ended(container);
     }
 
     /// Containers whose process runs and that no shard has on its books.
@@ -126,8 +145,13 @@ impl Oracle {
     }
 
     /// A process has got a request for an id.
-    pub fn served(&mut self, now: Millis, container: ContainerId, kind: Kind, pool: &PoolName, session: &SessionId) {
-        let key = (pool_number(pool), session.clone());
+    pub fn served(&mut self, now: Millis, container: ContainerId, kind: Kind, fetch: &Fetch) {
+        if !self.requests.served(fetch.request) {
+            let what = format!("{:?} is not safe to repeat, and reached a process twice", fetch.request);
+            self.broken(now, "at-most-once", what);
+        }
+        let session = &fetch.session;
+        let key = (pool_number(&fetch.pool), session.clone());
         let first = self.served.entry(container).or_insert_with(|| key.clone());
         if *first != key {
             let what = format!("{container} served {first:?} and then {key:?}");
@@ -135,6 +159,8 @@ impl Oracle {
         }
         match self.books.ever_assigned_to(container) {
             Some(owner) if *owner == key => {}
+            // The pool of somebody else, of whose books nothing is known.
+            None if self.books.is_empty() => return,
             owner => {
                 let what = format!("{container} served {key:?}, and was assigned to {owner:?}");
                 return self.broken(now, "exclusive", what);
@@ -165,13 +191,19 @@ impl Oracle {
     /// A shard has taken a step, and what it wrote is durable.
     pub fn shard_stepped(&mut self, now: Millis, shard: Addr, machine: &Shard, clock: Millis, writes: &[Write], events: &[Event]) {
         let mut broken = Vec::new();
-        for write in writes {
+        // One transaction: that a container loses its id comes before that another gets it, in whatever order they are written.
+        let gives = |write: &&Write| matches!(write, Write::PutContainer(row) if matches!(row.state, State::Assigned { .. }));
+        for write in writes.iter().filter(|write| !gives(write)).chain(writes.iter().filter(gives)) {
             match write {
                 Write::PutContainer(row) => {
                     self.books.put(now, shard, row, &self.evidence, &self.jumped, machine, &mut broken);
                 }
                 Write::DeleteContainer(container) => {
-                    let runs = self.running.contains(container);
+                    let mut runs = self.running.contains(container);
+                    if runs && self.revived.contains(container) {
+                        self.excuse("class called back to life while it was destroyed");
+                        runs = false;
+                    }
                     self.books.delete(shard, *container, runs, &mut broken);
                 }
                 Write::PutPlan(plan) => self.books.plan(shard, plan, &mut broken),
@@ -197,7 +229,23 @@ impl Oracle {
     /// A shard's object is about to be dropped: loaded from its rows it must be the same.
     pub fn shard_dropped(&mut self, now: Millis, shard: Addr, machine: &Shard, rows: &Rows, clock: Millis) {
         if machine.rows() != *rows {
-            return self.broken(now, "durable", format!("{shard:?} holds what it has not written"));
+            let (held, written) = (machine.rows(), rows);
+            let what = if held.containers != written.containers {
+                format!("containers {:?}, written {:?}", held.containers, written.containers)
+            } else {
+                format!(
+                    "plan {:?}, gate {:?}, epochs {:?}, specs {:?}; written {:?}, {:?}, {:?}, {:?}",
+                    held.plan.map(|plan| plan.version),
+                    held.gate,
+                    held.epoch_ceiling,
+                    held.specs.keys(),
+                    written.plan.as_ref().map(|plan| plan.version),
+                    written.gate,
+                    written.epoch_ceiling,
+                    written.specs.keys()
+                )
+            };
+            return self.broken(now, "durable", format!("{shard:?} holds what it has not written: {what}"));
         }
         let loaded = Shard::load(machine.id().clone(), rows.clone(), clock);
         let (was, is) = (machine.stats(clock), loaded.stats(clock));
@@ -288,6 +336,11 @@ impl Oracle {
         if let Err(what) = self.requests.answered(now, request, fate) {
             self.broken(now, "answered", what);
         }
+    }
+
+    /// A request that must not reach a process more than once.
+    pub fn at_most_once(&mut self, request: RequestNo) {
+        self.requests.at_most_once(request);
     }
 
     /// Remembers what becomes of a request.

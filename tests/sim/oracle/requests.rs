@@ -54,9 +54,20 @@ pub struct Requests {
     count: u64,
     fates: BTreeMap<&'static str, u64>,
     watched: BTreeMap<RequestNo, Option<Fate>>,
+    /// Those that are not safe to repeat, and whether they have reached a process.
+    once: BTreeMap<RequestNo, bool>,
 }
 
 impl Requests {
+    pub fn at_most_once(&mut self, request: RequestNo) {
+        self.once.insert(request, false);
+    }
+
+    /// A request has reached a process. False when it must not, for it has before.
+    pub fn served(&mut self, request: RequestNo) -> bool {
+        !self.once.get_mut(&request).is_some_and(|before| std::mem::replace(before, true))
+    }
+
     pub fn watch(&mut self, request: RequestNo) {
         self.watched.insert(request, None);
     }

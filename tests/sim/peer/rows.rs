@@ -45,6 +45,11 @@ impl PeerRows {
         self.warm.iter().copied().chain(self.assigned.iter().map(|&(_, container)| container)).collect()
     }
 
+    /// Those that wait for an id.
+    pub fn warm(&self) -> &[ContainerId] {
+        &self.warm
+    }
+
     /// Which id has which container.
     pub fn assigned(&self) -> Vec<(SessionId, ContainerId)> {
         self.assigned.clone()

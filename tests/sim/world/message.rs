@@ -159,6 +159,8 @@ pub enum Then {
     SiblingPlan,
     /// A sibling was told that a container has stopped, for this call.
     Forward(CallId),
+    /// A call of the pool object of `cf-container-warm-pool`, by its number.
+    Peer(u64),
     // Of the coordinator.
     Push(ShardId),
     // Of an agent.

@@ -79,7 +79,9 @@ impl World {
             call.slow_answer = slow && self.dice.chance(key.of(2), 0.5);
             let slow_request = slow && !call.slow_answer;
             let delay = if slow_request { self.dice.between(key.of(3), 500, 20_000) } else { latency };
-            if self.faults.strikes(self.dice, Fault::Duplicated, key) {
+            // Nobody repeats a user's request behind the router's back.
+            let repeatable = !matches!(request, Request::Fetch(_));
+            if repeatable && self.faults.strikes(self.dice, Fault::Duplicated, key) {
                 let ghost = self.network.id();
                 let again = self.dice.between(key.of(4), 1, 3_000);
                 let copy = Call::new(None, to, Then::Nothing, key);

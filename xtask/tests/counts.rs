@@ -20,6 +20,14 @@ fn other_lines_of_cargo_are_not() {
 }
 
 #[test]
+fn a_mutant_that_survives_is_a_failure() {
+    assert_eq!(Counts::of_mutants_line("mutants=21 killed=20"), Some(Counts { passed: 20, failed: 1, skipped: 0 }));
+    for line in ["mutants=21", "mutants=2 killed=3", "killed=many mutants=1", "exclusive killed 3 mutants", ""] {
+        assert_eq!(Counts::of_mutants_line(line), None, "{line}");
+    }
+}
+
+#[test]
 fn a_report_of_node_is_counted_by_its_last_lines() {
     let report = "TAP version 13\n# pass 99\nok 1 - a\n1..3\n# tests 4\n# suites 0\n# pass 2\n# fail 1\n# cancelled 1\n# skipped 1\n# todo 0\n# duration_ms 5\n";
     assert_eq!(Counts::of_tap(report), Some(Counts { passed: 2, failed: 2, skipped: 1 }));

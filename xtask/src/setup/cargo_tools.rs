@@ -1,4 +1,4 @@
-//! worker-build and wasm-bindgen, built by cargo.
+//! worker-build, wasm-bindgen and cargo-llvm-cov, built by cargo.
 //!
 //! worker-build would download wasm-bindgen and wasm-opt by itself, from GitHub; with programs of our own it needs
 //! nothing but the crates' registry.
@@ -15,6 +15,7 @@ use crate::workspace::Workspace;
 
 /// Goes with the version of the `worker` crate.
 pub const WORKER_BUILD_VERSION: &str = "0.8.7";
+const CARGO_LLVM_COV_VERSION: &str = "0.9.1";
 
 pub struct Installed {
     pub worker_build: PathBuf,
@@ -26,6 +27,8 @@ struct Tool<'a> {
     package: &'a str,
     program: &'a str,
     version: &'a str,
+    /// What makes it print its version, as the last word.
+    prints_version: &'a [&'a str],
     /// Further arguments of `cargo install`.
     arguments: &'a [&'a str],
     links_openssl: bool,
@@ -42,6 +45,7 @@ pub fn ensure(workspace: &Workspace) -> Result<Installed> {
         package: "wasm-bindgen-cli",
         program: "wasm-bindgen",
         version: &wasm_bindgen_version,
+        prints_version: &["--version"],
         // They are for running tests in browsers.
         arguments: &["--no-default-features"],
         links_openssl: false,
@@ -51,17 +55,42 @@ pub fn ensure(workspace: &Workspace) -> Result<Installed> {
         package: "worker-build",
         program: "worker-build",
         version: WORKER_BUILD_VERSION,
+        prints_version: &["--version"],
         arguments: &[],
         // For downloads that it does not do here.
         links_openssl: true,
     }
     .ensure(workspace)?;
-    // Only the programs are needed; what they were built from is large.
+    remove_leftovers(workspace)?;
+    Ok(Installed { worker_build, wasm_bindgen, wasm_bindgen_version })
+}
+
+/// Installs cargo-llvm-cov, which measures coverage, when it is missing or has another version.
+///
+/// # Errors
+///
+/// When cargo cannot build it.
+pub fn cargo_llvm_cov(workspace: &Workspace) -> Result<PathBuf> {
+    let path = Tool {
+        package: "cargo-llvm-cov",
+        program: "cargo-llvm-cov",
+        version: CARGO_LLVM_COV_VERSION,
+        prints_version: &["llvm-cov", "--version"],
+        arguments: &[],
+        links_openssl: false,
+    }
+    .ensure(workspace)?;
+    remove_leftovers(workspace)?;
+    Ok(path)
+}
+
+/// Only the programs are needed; what they were built from is large.
+fn remove_leftovers(workspace: &Workspace) -> Result<()> {
     let leftovers = workspace.tools().join("build");
     if leftovers.exists() {
         fs::remove_dir_all(&leftovers).with_context(|| format!("cannot remove {}", leftovers.display()))?;
     }
-    Ok(Installed { worker_build, wasm_bindgen, wasm_bindgen_version })
+    Ok(())
 }
 
 impl Tool<'_> {
@@ -92,8 +121,7 @@ impl Tool<'_> {
     }
 
     fn runs(&self, path: &Path) -> bool {
-        // The version is the last word of what both print.
-        process::output(Command::new(path).arg("--version"))
+        process::output(Command::new(path).args(self.prints_version))
             .is_ok_and(|printed| printed.split_whitespace().last() == Some(self.version))
     }
 }

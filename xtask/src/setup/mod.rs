@@ -1,4 +1,4 @@
-//! The set-up: everything the other commands need, each step skipped when it is there already.
+//! The set-up: what the other commands need, each step skipped when it is there already.
 //!
 //! | step | where it goes |
 //! |---|---|
@@ -6,10 +6,18 @@
 //! | [`node`]: Node.js 22, when the machine's is older | the tools' folder |
 //! | [`wasm_target`]: std for `wasm32-unknown-unknown` | rustup's toolchain; else, by [`debian`], the tools' folder |
 //! | [`cargo_tools`]: worker-build, and wasm-bindgen as in `Cargo.lock` | the tools' folder |
+//!
+//! Measuring coverage needs something else, and nothing of that:
+//!
+//! | step | where it goes |
+//! |---|---|
+//! | [`cargo_tools`]: cargo-llvm-cov | the tools' folder |
+//! | [`llvm`]: llvm-cov and llvm-profdata of the compiler's LLVM | rustup's toolchain; else Debian's packages |
 
 pub mod apt;
 mod cargo_tools;
 mod debian;
+mod llvm;
 mod node;
 mod npm;
 pub mod rustup;
@@ -25,6 +33,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 pub use self::cargo_tools::WORKER_BUILD_VERSION;
+pub use self::llvm::Llvm;
 pub use self::wasm_target::{TARGET, WasmToolchain};
 use crate::process;
 use crate::workspace::Workspace;
@@ -76,17 +85,20 @@ impl Tools {
     }
 }
 
-/// Makes sure that all tools are there.
+/// What measures coverage.
+pub struct CoverageTools {
+    pub cargo_llvm_cov: PathBuf,
+    pub llvm: Llvm,
+}
+
+/// Makes sure that all tools are there but those for coverage.
 ///
 /// # Errors
 ///
 /// When one is missing and cannot be installed; the message says what to run.
 pub fn run(workspace: &Workspace) -> Result<Tools> {
     let started = Instant::now();
-    // One at a time: another run in this checkout waits, and then finds everything there.
-    fs::create_dir_all(workspace.tools()).with_context(|| format!("cannot create {}", workspace.tools().display()))?;
-    let lock = File::create(workspace.tools().join("lock")).context("cannot create the set-up's lock")?;
-    take(&lock)?;
+    let _lock = lock(workspace)?;
 
     let node = node::ensure(workspace)?;
     npm::ensure(workspace)?;
@@ -105,12 +117,24 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
     Ok(tools)
 }
 
-/// Waits for the lock. A signal ends the waiting.
-fn take(lock: &File) -> Result<()> {
+/// Makes sure that the tools for coverage are there.
+///
+/// # Errors
+///
+/// The same.
+pub fn for_coverage(workspace: &Workspace) -> Result<CoverageTools> {
+    let _lock = lock(workspace)?;
+    Ok(CoverageTools { llvm: llvm::ensure(workspace)?, cargo_llvm_cov: cargo_tools::cargo_llvm_cov(workspace)? })
+}
+
+/// One at a time: another run in this checkout waits, and then finds everything there. A signal ends the waiting.
+fn lock(workspace: &Workspace) -> Result<File> {
+    fs::create_dir_all(workspace.tools()).with_context(|| format!("cannot create {}", workspace.tools().display()))?;
+    let lock = File::create(workspace.tools().join("lock")).context("cannot create the set-up's lock")?;
     let mut told = false;
     loop {
         match lock.try_lock() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the set-up"),
         }

@@ -48,6 +48,17 @@ impl Counts {
         Some(counts)
     }
 
+    /// The last line of the simulator's deliberate bugs, `mutants=21 killed=20`: each is a test that passes when the bug
+    /// is found. Other lines have no counts.
+    pub fn of_mutants_line(line: &str) -> Option<Self> {
+        let number = |name: &str| {
+            let word = line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+            word.parse::<u64>().ok()
+        };
+        let [mutants, killed] = [number("mutants")?, number("killed")?];
+        Some(Self { passed: killed, failed: mutants.checked_sub(killed)?, skipped: 0 })
+    }
+
     /// A whole TAP report of Node's runner, by its closing lines: `# pass 3`, `# fail 0`, …; `None` when it has none,
     /// as when the runner was killed.
     pub fn of_tap(report: &str) -> Option<Self> {

@@ -15,7 +15,7 @@ use self::counts::Counts;
 use crate::engine::{self, Engine};
 use crate::setup::Tools;
 use crate::workspace::Workspace;
-use crate::{bindings, images, process, worker};
+use crate::{bindings, images, process, sim, worker};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -31,7 +31,7 @@ pub struct Arguments {
 enum Suite {
     /// Formatting, lints, docs; tests of the crate on this machine, and its examples in the docs
     Unit,
-    /// The simulator's tests
+    /// The simulator: its tests, then its deliberate bugs
     Sim,
     /// The built Worker on workerd, containers emulated
     Workerd,
@@ -130,7 +130,7 @@ pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Resul
 fn nothing_to_run(workspace: &Workspace, suite: Suite) -> Result<Option<String>> {
     Ok(match suite {
         Suite::Unit => None,
-        Suite::Sim => (!rust::targets(workspace)?.iter().any(|name| name == rust::SIM))
+        Suite::Sim => (!workspace.tests(None)?.iter().any(|name| name == sim::TARGET))
             .then(|| "there is no test target `sim`".to_owned()),
         Suite::Workerd | Suite::Docker | Suite::Js | Suite::Browser => scripts::find(workspace, suite.name())?
             .is_empty()
@@ -152,7 +152,7 @@ fn run_suite(
             counts += rust::unit(workspace)?;
             Ok(Outcome::Ran(counts))
         }
-        Suite::Sim => rust::sim(workspace).map(Outcome::Ran),
+        Suite::Sim => rust::simulator(workspace).map(Outcome::Ran),
         Suite::Workerd => {
             let mut counts = checks::deploy(workspace, tools)?;
             counts += scripts::run(workspace, tools, suite.name(), None)?;

@@ -3,38 +3,14 @@
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::Result;
 
 use super::counts::Counts;
 use crate::process::{self, Ended};
+use crate::sim;
 use crate::workspace::Workspace;
 
-/// The test target of the simulator, which is a suite of its own.
-pub const SIM: &str = "sim";
-
 const LIMIT: Duration = Duration::from_secs(20 * 60);
-
-/// The test targets of the workspace, by name.
-///
-/// # Errors
-///
-/// When cargo cannot read the workspace.
-pub fn targets(workspace: &Workspace) -> Result<Vec<String>> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["metadata", "--format-version=1", "--no-deps"]).current_dir(workspace.root());
-    let metadata: Value = serde_json::from_str(&process::output(&mut cargo)?).context("cargo metadata is not JSON")?;
-    let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut names = Vec::new();
-    for package in list(&metadata, "packages") {
-        for target in list(&package, "targets") {
-            if list(&target, "kind").iter().any(|kind| kind == "test") {
-                names.extend(target.get("name").and_then(Value::as_str).map(str::to_owned));
-            }
-        }
-    }
-    Ok(names)
-}
 
 /// Everything but the simulator; the examples in the docs too.
 ///
@@ -44,31 +20,32 @@ pub fn targets(workspace: &Workspace) -> Result<Vec<String>> {
 pub fn unit(workspace: &Workspace) -> Result<Counts> {
     let mut tests = Command::new("cargo");
     tests.args(["test", "--workspace", "--no-fail-fast", "--lib"]).current_dir(workspace.root());
-    for name in targets(workspace)?.iter().filter(|name| *name != SIM) {
+    for name in workspace.tests(None)?.iter().filter(|name| *name != sim::TARGET) {
         tests.args(["--test", name]);
     }
-    let mut counts = run(tests)?;
+    let mut counts = run(tests, Counts::of_cargo_line)?;
     let mut examples = Command::new("cargo");
     examples.args(["test", "--workspace", "--doc"]).current_dir(workspace.root());
-    counts += run(examples)?;
+    counts += run(examples, Counts::of_cargo_line)?;
     Ok(counts)
 }
 
-/// The simulator's tests.
+/// The simulator's trials, then its deliberate bugs, each of which counts as one test.
 ///
 /// # Errors
 ///
 /// When cargo is missing.
-pub fn sim(workspace: &Workspace) -> Result<Counts> {
-    let mut tests = Command::new("cargo");
-    tests.args(["test", "--no-fail-fast", "--test", SIM]).current_dir(workspace.root());
-    run(tests)
+pub fn simulator(workspace: &Workspace) -> Result<Counts> {
+    let mut counts = run(sim::trials(workspace), Counts::of_cargo_line)?;
+    counts += run(sim::mutants(workspace), Counts::of_mutants_line)?;
+    Ok(counts)
 }
 
-fn run(mut command: Command) -> Result<Counts> {
+/// Runs a command whose lines have numbers.
+fn run(mut command: Command, read: fn(&str) -> Option<Counts>) -> Result<Counts> {
     let mut counts = Counts::default();
     let ended = process::watched(&mut command, LIMIT, |line| {
-        if let Some(found) = Counts::of_cargo_line(line) {
+        if let Some(found) = read(line) {
             counts += found;
         }
     })?;

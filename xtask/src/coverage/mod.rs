@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Measure what one kind of test reaches
     #[arg(long, value_enum)]
     only: Option<Kind>,
-    /// Write the sources there too, with how often each line ran
+    /// Write the sources too, with how often each line ran: DIR/html/index.html
     #[arg(long, value_name = "DIR")]
     html: Option<PathBuf>,
 }
@@ -48,6 +48,8 @@ enum Kind {
 ///
 /// When a tool is missing and cannot be installed, or a test fails. Too few lines are no error: they are the exit code.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
+    // Everything runs at the top of the repository, whatever the folder of who asks.
+    let html = arguments.html.as_ref().map(std::path::absolute).transpose().context("--html names no folder")?;
     let tools = setup::for_coverage(workspace)?;
     let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
     let lcov = scratch.path().join("lcov");
@@ -58,7 +60,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     if !process::foreground(&mut tests)?.success() {
         bail!("a test fails, or something does not compile; see above");
     }
-    if let Some(folder) = &arguments.html {
+    if let Some(folder) = &html {
         let mut report = llvm_cov(workspace, &tools);
         report.args(["report", "--profile", sim::PROFILE, "--html", "--output-dir"]).arg(folder);
         process::logged(workspace, "coverage-html", &mut report)?;

@@ -138,11 +138,15 @@ impl Schedule {
         schedule.add_changes(&mut draw, pools);
         schedule.add_blows(&mut draw, pools);
         if climate == Climate::NoCoordinator {
+            // From the very beginning, or from when every shard has its plan.
+            let at = if draw.chance(0.5) { Millis(0) } else { FIRST_PLANS };
+            schedule.operations.retain(|operation| operation.at >= at);
             let what = What::CoordinatorDown { duration };
-            schedule.operations.push(Operation { at: FIRST_PLANS, what });
-            schedule.operations.retain(|operation| operation.at >= FIRST_PLANS);
-            let wakes = (0..pools).map(|pool| What::Lookup { router: 0, pool, id: 0 });
-            schedule.operations.extend(wakes.map(|what| Operation { at: Millis(0), what }));
+            schedule.operations.push(Operation { at, what });
+            if at == FIRST_PLANS {
+                let wakes = (0..pools).map(|pool| What::Lookup { router: 0, pool, id: 0 });
+                schedule.operations.extend(wakes.map(|what| Operation { at: Millis(0), what }));
+            }
         }
         if climate.serves_everybody() {
             // Whoever gives an id up while others use it turns them away.
@@ -260,9 +264,9 @@ impl Schedule {
             _ => Target::Container { nth: draw.draw() as u32 },
         };
         some(draw, Fault::Evicted, 10, &mut |draw| What::Evict(target(draw)));
-        some(draw, Fault::Partition, 8, &mut |draw| What::CutOff {
+        some(draw, Fault::Partition, 6, &mut |draw| What::CutOff {
             target: target(draw),
-            duration: Millis(draw.between(1_000, 120_000)),
+            duration: Millis(draw.between(1_000, 100_000)),
         });
         some(draw, Fault::CoordinatorDown, 2, &mut |draw| What::CoordinatorDown {
             duration: Millis(draw.between(10_000, 300_000)),
@@ -270,16 +274,17 @@ impl Schedule {
         some(draw, Fault::Dies, 8, &mut |draw| What::Kill { nth: draw.draw() as u32 });
         some(draw, Fault::Capacity, 2, &mut |draw| What::Limit {
             room: draw.below(12) as u32,
-            duration: Millis(draw.between(5_000, 120_000)),
+            duration: Millis(draw.between(5_000, 60_000)),
         });
         some(draw, Fault::BadImage, 2, &mut |draw| What::LoseImages {
-            duration: Millis(draw.between(1_000, 90_000)),
+            duration: Millis(draw.between(1_000, 40_000)),
         });
-        // Small steps, of which the fence must not take notice, and in some seeds big ones.
+        // Small steps, of which the fence must not take notice, and in some seeds big ones. A clock that goes back holds up
+        // whatever waits for a time for as long, so that it goes back by a minute at most.
         let big = draw.chance(0.3);
         some(draw, Fault::ClockJump, 6, &mut |draw| {
-            let most = if big { draw.pick(&[2_000, 60_000, 3_600_000]) } else { 400 };
-            What::ClockJump { target: target(draw), by: draw.below(2 * most) as i64 - most as i64 }
+            let (back, forth) = if big { draw.pick(&[(2_000, 2_000), (60_000, 3_600_000)]) } else { (400, 400) };
+            What::ClockJump { target: target(draw), by: draw.below(back + forth) as i64 - back as i64 }
         });
         self.operations.extend(blows);
     }
@@ -303,7 +308,7 @@ fn rates(draw: &mut Stream) -> Rates {
             | Fault::RateLimited
             | Fault::Dies
             | Fault::IgnoresSigterm
-            | Fault::DestroyFails => (0.01, 0.4),
+            | Fault::DestroyFails => (0.01, 0.25),
             Fault::Lies => (0.005, 0.1),
             Fault::KvStale | Fault::KvFails | Fault::KvHostile => (0.01, 0.5),
             // Those that happen at a time: on or off.
@@ -333,7 +338,8 @@ fn pool(draw: &mut Stream) -> Map<String, Value> {
         "warm_target": warm,
         "shards": shards,
         "refresh_interval": refresh,
-        "sleep_after": draw.pick(&[refresh * 2, 30_000, 60_000, 300_000]).max(refresh + 1_000),
+        // Longer than any start takes: a class goes to sleep also while it starts.
+        "sleep_after": draw.pick(&[10_000, 30_000, 60_000, 300_000]).max(refresh + 1_000),
         "acquire_timeout": draw.pick(&[500, 2_000, 5_000, 10_000, 30_000]),
         "max_concurrent_starts": draw.pick(&[1, 2, 4, 8]),
         "lease_ttl": draw.pick(&[2_000, 5_000, 10_000, 60_000]),

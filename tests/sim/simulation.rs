@@ -463,9 +463,11 @@ impl<'s> Simulation<'s> {
         self.over = true;
         let now = self.world.now;
         let config = self.coordinator.reloaded().config();
-        // Where callers wait for less than a start may take, some wait in vain.
+        // Where callers wait for less than a start may take, or for others to leave, some wait in vain.
         let hurried = |pool: u32| {
-            config.pools.get(&pool_name(pool)).is_some_and(|pool| pool.acquire_timeout < Millis::from_secs(8))
+            config.pools.get(&pool_name(pool)).is_some_and(|pool| {
+                pool.acquire_timeout < Millis::from_secs(20) || pool.max_instances.is_some()
+            })
         };
         for (request, pool) in self.probes.clone() {
             match self.world.oracle.fate_of(request).cloned() {

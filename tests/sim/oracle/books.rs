@@ -6,7 +6,7 @@ use cf_warm_pools::config::resolved::{Millis, ShardCount};
 use cf_warm_pools::core::coordinator::Registry;
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId};
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
-use cf_warm_pools::core::shard::{ContainerRow, DrainCause, Shard, State};
+use cf_warm_pools::core::shard::{ContainerRow, DrainCause, Shard, Spec, State};
 
 use super::evidence::Evidence;
 use crate::world::message::{Addr, pool_number};
@@ -231,6 +231,17 @@ impl Books {
         let starting = self.starting.get(&shard).map_or(0, BTreeSet::len);
         if starting > plan.pool.max_concurrent_starts as usize {
             broken.push(("bounded", format!("{shard:?} starts {starting} containers at once")));
+        }
+        // One for each that waits, and what is missing of the stock; those of another configuration are of no use.
+        let spec = Spec::of(&plan.pool).id();
+        let current = |state: fn(&State) -> bool| {
+            machine.containers().filter(|row| row.spec == spec && state(&row.state)).count()
+        };
+        let coming = current(|state| matches!(state, State::Starting));
+        let stock = current(|state| matches!(state, State::Warm { .. }));
+        let missing = machine.waiting() as usize + (plan.share.warm_target as usize).saturating_sub(stock);
+        if coming > missing {
+            broken.push(("bounded", format!("{shard:?} starts {coming} containers, and {missing} are missing")));
         }
         // Over all shards, by the largest limit that any of them works by.
         let Addr::Shard { pool, .. } = shard else { return };

@@ -141,7 +141,8 @@ impl Ord for Entry {
     }
 }
 
-/// An object's alarm: durable, and in the time of the object's own clock.
+/// An object's alarm: durable. It is set in the time of the object's own clock; whatever that does afterwards, the platform
+/// waits for as long as it was told to.
 #[derive(Clone, Copy, Debug)]
 struct Alarm {
     at: Millis,
@@ -229,10 +230,6 @@ impl World {
         let life = *life;
         self.clocks.moved(addr, life);
         self.fail_calls_to(addr);
-        // Its alarm is durable; on another clock it rings at another time.
-        if let Some(alarm) = self.alarms.get(&addr).copied() {
-            self.arm(addr, alarm.at);
-        }
     }
 
     /// Sets an object's one alarm, in its own time, or takes it away.
@@ -276,9 +273,6 @@ impl World {
     /// The clock of an object jumps, by so many ms.
     pub fn clock_jumps(&mut self, addr: Addr, by: i64) {
         self.clocks.jump(addr, by);
-        if let Some(alarm) = self.alarms.get(&addr).copied() {
-            self.arm(addr, alarm.at);
-        }
     }
 
     /// The code that an object runs that is loaded now.

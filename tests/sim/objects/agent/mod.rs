@@ -25,9 +25,11 @@
 mod effects;
 pub mod process;
 mod requests;
+pub mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::agent::{Agent, Caller, Destruction, Input, LeaseAnswer, Life, Orders, Record, Save};
 use cf_warm_pools::core::id::ContainerId;
 use cf_warm_pools::wire::agent::{LeaseReply, StartRequest, Status};
@@ -343,6 +345,10 @@ impl Object for AgentObject {
         self.load(world);
         self.look(world);
         self.step(world, Input::Alarm);
+        if self.memory.is_none() {
+            // What it was to do at its alarm is not done, and nothing is set to do it.
+            world.set_alarm(self.addr, Some(world.clock(self.addr) + RETRY_AFTER));
+        }
     }
 
     fn forget(&mut self, world: &mut World) {
@@ -357,4 +363,6 @@ impl Object for AgentObject {
     }
 }
 
+/// How long until an agent whose alarm handler failed tries again.
+const RETRY_AFTER: Millis = Millis::from_secs(60);
 const CONNECTION_LOST: &str = "Network connection lost.";

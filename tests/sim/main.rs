@@ -27,6 +27,8 @@ fn main() -> ExitCode {
         return campaign::run(arguments);
     }
     let mut trials = campaign::trials();
+    trials.extend(objects::agent::tests::trials());
+    trials.extend(objects::class::tests::trials());
     trials.extend(objects::router::tests::trials());
     trials.extend(peer::tests::trials().map(|(name, test)| {
         Trial::test(format!("peer::{name}"), move || {

@@ -1,8 +1,8 @@
 //! The `ContainerAgent` object: an [`Agent`] with what `src/edge/agent_do` does around it.
 //!
 //! One step is: the machine's step, the record as JSON text, the alarm; and only then what it wants done. A write that fails
-//! throws the object away with all it had in memory, and nothing of the step is done; an alarm that rang for it is spent, for
-//! its handler has ended well. An object that was never asked anything leaves no trace.
+//! throws the object away with all it had in memory, and nothing of the step is done; an alarm that rang for it is set
+//! again. An object that was never asked anything leaves no trace.
 //!
 //! What its runtime shows it is not what is true:
 //!

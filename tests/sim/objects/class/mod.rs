@@ -22,6 +22,7 @@
 
 mod start;
 mod stop;
+pub mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

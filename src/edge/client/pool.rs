@@ -99,7 +99,8 @@ impl Pool {
         self.at_owner(id, async |shard| shard.lookup(id).await).await
     }
 
-    /// Ends the mapping of `id`: its container is stopped, and the next call gives it another. Returns whether it had one.
+    /// Ends the mapping of `id`: its container is stopped, and the next call gives it another. Returns whether it had one; when
+    /// the first answer was lost and the shard asked again, that may be false though this very call has ended it.
     ///
     /// # Errors
     ///
@@ -328,9 +329,9 @@ impl Pool {
                     return Ok(assignment);
                 }
                 Ok(AcquireReply::Refused(refusal)) | Err(CallError::Refused(refusal)) => refusal,
-                // The object was restarted, most likely. Asking twice gives no second container.
+                // Asking twice gives no second container.
                 Err(CallError::Threw(error)) if !failed => {
-                    tracing::warn!(pool = %self.name, shard = index.0, error, "a shard could not be reached; once more");
+                    self.once_more(index, &error);
                     failed = true;
                     continue;
                 }
@@ -388,19 +389,26 @@ impl Pool {
         Container::new(self.env.clone(), binding, self.name.clone(), id, assignment)
     }
 
-    /// Calls the shard that owns `id`, and another when it says that another does.
+    /// Calls the shard that owns `id`, and another when it says that another does. A call that throws is repeated once: what is
+    /// called here may be.
     async fn at_owner<T>(
         &self,
         id: &SessionId,
         call: impl AsyncFn(&ShardClient<'_>) -> Result<T, CallError>,
     ) -> Result<T, Error> {
         let mut corrections = 0;
+        let mut failed = false;
         let mut shards = self.shards_in_force();
         loop {
-            match call(&self.shard(shard_of(&self.name, id, shards))).await {
+            let index = shard_of(&self.name, id, shards);
+            match call(&self.shard(index)).await {
                 Ok(answer) => return Ok(answer),
                 Err(CallError::Refused(refusal)) if refusal.code == RefusalCode::WrongShard => {
                     shards = self.corrected(refusal, shards, &mut corrections)?;
+                }
+                Err(CallError::Threw(error)) if !failed => {
+                    self.once_more(index, &error);
+                    failed = true;
                 }
                 Err(error) => return Err(self.failed(error)),
             }
@@ -430,6 +438,11 @@ impl Pool {
 
     fn shard(&self, index: ShardIndex) -> ShardClient<'_> {
         ShardClient::new(&self.env, ShardId { pool: self.name.clone(), index })
+    }
+
+    /// A call threw, most likely because the object was restarted, and is repeated.
+    fn once_more(&self, shard: ShardIndex, error: &str) {
+        tracing::warn!(pool = %self.name, shard = shard.0, error, "a shard could not be reached; once more");
     }
 
     /// A call that gave no answer: it was refused, or nothing is known of it.

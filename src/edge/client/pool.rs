@@ -67,6 +67,11 @@ impl Pool {
 
     /// The container of `id`. An id without one gets one: a warm one, or else one that starts for it.
     ///
+    /// The shard that has the id lets its caller wait for at most `acquire_timeout`, and is given up when it has said nothing
+    /// 10 s after that. Most calls ask one shard once. In the worst case there are four such waits, one after another: a call
+    /// that threw is repeated once, and after a change of the shard count the caller may be sent on twice. (A shard of a
+    /// pool configured by code may have to be told its settings first: 15 s at most, and one wait more.)
+    ///
     /// ```
     /// # async fn example(pool: cf_warm_pools::client::Pool, request: worker::Request) -> Result<worker::Response, cf_warm_pools::client::Error> {
     /// let container = pool.get_container("alice").await?;
@@ -76,7 +81,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Error::BadId`], [`Error::Refused`] after at most `acquire_timeout`, [`Error::PoolUnreachable`].
+    /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`].
     pub async fn get_container(&self, id: &str) -> Result<Container, Error> {
         let id = SessionId::try_from(id.to_owned())?;
         let assignment = self.acquire(&id, None).await?;

@@ -24,7 +24,7 @@ pub const WARM_POOL: &str = "WARM_POOL";
 pub const POOL_COORDINATOR: &str = "POOL_COORDINATOR";
 
 /// How long a call may take that does not wait for a container.
-const DEADLINE: Millis = Millis::from_secs(15);
+pub const DEADLINE: Millis = Millis::from_secs(15);
 /// How long the coordinator may take to ask all shards of all pools.
 const STATS_DEADLINE: Millis = Millis::from_secs(60);
 /// How much longer a caller waits than the shard lets it wait, so that the shard's reason arrives.
@@ -121,9 +121,9 @@ impl<'e> CoordinatorClient<'e> {
         self.ask("report", report, deadline).await
     }
 
-    /// Whether the configuration known is in force, and if not, which one is.
-    pub async fn plan(&self, known: PlanVersion) -> Result<PlanReply, CallError> {
-        self.ask("plan", &PlanQuestion { known }, DEADLINE).await
+    /// Whether the configuration known is in force, and if not, which one is; within `deadline`.
+    pub async fn plan(&self, known: PlanVersion, deadline: Millis) -> Result<PlanReply, CallError> {
+        self.ask("plan", &PlanQuestion { known }, deadline).await
     }
 
     /// The configuration in force.

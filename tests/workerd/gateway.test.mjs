@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { ask, full, lookup, pools, serve, until } from "./support.mjs";
+import { ask, full, lookup, pools, rpc, serve, until } from "./support.mjs";
 
 const routes = [
   { pool: "p", path: "/p/*", strip_prefix: true, id: { header: "x-session-id" } },
@@ -64,6 +64,33 @@ describe("routes", () => {
   test("a path that none matches is 404", async () => {
     assert.deepEqual(await errorOf(await server.fetch("/nowhere")), { status: 404, code: "no_route" });
     assert.deepEqual(await errorOf(await server.fetch("/pp")), { status: 404, code: "no_route" });
+  });
+
+  test("that only the configuration in force has are found by an isolate that has just begun", async () => {
+    const server = await serve(pools({ warm_target: 1 }));
+    try {
+      const { config } = await (await server.admin("/_warm/v1/config")).json();
+      config.routes.push({ pool: "p", path: "/new/*", strip_prefix: true, id: { header: "x-session-id" } });
+      const put = await server.admin("/_warm/v1/config", { method: "PUT", body: JSON.stringify(config) });
+      assert.equal(put.status, 200, await put.clone().text());
+      const askNew = () => server.fetch("/new/", { headers: { "x-session-id": "alice" } });
+      await server.end();
+      await server.start();
+      assert.equal((await askNew()).status, 200);
+
+      await server.end();
+      await server.start();
+      await rpc(server, "POOL_COORDINATOR", "coordinator", "hang");
+      const began = Date.now();
+      assert.deepEqual(await errorOf(await askNew()), { status: 404, code: "no_route" });
+      const waited = Date.now() - began;
+      assert.ok(waited >= 1_500 && waited < 5_000, `the coordinator was waited for ${waited} ms`);
+      assert.deepEqual(await errorOf(await askNew()), { status: 404, code: "no_route" });
+      assert.ok(Date.now() - began - waited < 1_500, "and is not asked again so soon");
+      assert.equal((await ask(server, "alice")).status, 200, "who has a route does not wait");
+    } finally {
+      await server.stop();
+    }
   });
 
   test("strip_prefix removes the prefix and keeps the query; without it the path stays", async () => {

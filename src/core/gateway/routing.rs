@@ -1,8 +1,9 @@
 //! By which configuration an isolate routes.
 //!
 //! It starts with what the Worker carries, and asks the coordinator in the background, with traffic and at most once in
-//! [`REFRESH_EVERY`], whether another one is in force. A request never waits for that. A shard that refuses an id
-//! because the pool has another shard count corrects the count at once.
+//! [`REFRESH_EVERY`], whether another one is in force. A request waits for that only when it has no route by the configuration
+//! known, and only by the question that it happens to ask. A shard that refuses an id because the pool has another shard
+//! count corrects the count at once.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -17,8 +17,11 @@ use crate::core::id::{ContainerId, SessionId};
 use crate::core::plan::PlanVersion;
 use crate::edge::background;
 use crate::edge::bundled::bundled;
-use crate::edge::rpc::CoordinatorClient;
+use crate::edge::rpc::{CoordinatorClient, DEADLINE};
 use crate::wire::coordinator::{ConfigView, PlanReply};
+
+/// How long a request waits for the coordinator that no known route matches.
+const ANSWER_WITHIN: Millis = Millis::from_secs(2);
 
 struct Isolate {
     routing: Routing,
@@ -55,22 +58,44 @@ impl Isolate {
 
 /// The configuration to route by. Asks the coordinator in the background, now and then, whether it still holds.
 pub fn config(env: &Env) -> Rc<Config> {
-    // Not `js::now`, which makes an object of it.
-    let now = Millis(js_sys::Date::now() as u64);
-    let (config, question) = with(env, |isolate| {
-        let question = isolate.routing.question(now);
-        (Rc::clone(isolate.routing.config()), question)
-    });
-    if let Some(known) = question {
-        let env = env.clone();
-        background::run(async move { ask(&env, known).await });
+    let (config, question) = known(env);
+    if let Some(question) = question {
+        question.ask_in_background(env);
     }
     config
 }
 
+/// The configuration known, and the question whether it still holds when it is time to ask it.
+pub fn known(env: &Env) -> (Rc<Config>, Option<Question>) {
+    // Not `js::now`, which makes an object of it.
+    let now = Millis(js_sys::Date::now() as u64);
+    with(env, |isolate| {
+        let question = isolate.routing.question(now).map(Question);
+        (Rc::clone(isolate.routing.config()), question)
+    })
+}
+
+/// A question to the coordinator: whether this version is in force. It is to be asked, for it counts as asked.
+#[must_use]
+pub struct Question(PlanVersion);
+
+impl Question {
+    /// Asks it; what is in force is for later requests.
+    pub fn ask_in_background(self, env: &Env) {
+        let env = env.clone();
+        background::run(async move { ask(&env, self.0, DEADLINE).await });
+    }
+
+    /// Asks it and waits for the answer, at most [`ANSWER_WITHIN`]. Returns the configuration known then.
+    pub async fn ask(self, env: &Env) -> Rc<Config> {
+        ask(env, self.0, ANSWER_WITHIN).await;
+        with(env, |isolate| Rc::clone(isolate.routing.config()))
+    }
+}
+
 /// The configuration to route by, after asking the coordinator. When it does not answer, what is known has to do.
 pub async fn config_in_force(env: &Env) -> Rc<Config> {
-    ask(env, version(env).0).await;
+    ask(env, version(env).0, DEADLINE).await;
     with(env, |isolate| Rc::clone(isolate.routing.config()))
 }
 
@@ -87,8 +112,8 @@ pub fn adopt(env: &Env, view: ConfigView) {
     }
 }
 
-async fn ask(env: &Env, known: PlanVersion) {
-    match CoordinatorClient::new(env).plan(known).await {
+async fn ask(env: &Env, known: PlanVersion, within: Millis) {
+    match CoordinatorClient::new(env).plan(known, within).await {
         Ok(PlanReply::Current) => {}
         Ok(PlanReply::Changed(view)) => adopt(env, *view),
         Err(error) => tracing::warn!(%error, "the coordinator did not answer; the known configuration serves on"),

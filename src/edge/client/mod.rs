@@ -13,7 +13,8 @@
 //! caller, so that the container can refuse whom it does not serve.
 //!
 //! The configuration is the one the Worker carries until the coordinator has another in force, of which an isolate
-//! hears in the background. No call waits for the coordinator but those for statistics and `shutdown_prewarmed`.
+//! hears in the background. No call waits for the coordinator but those for statistics and `shutdown_prewarmed`; so a pool
+//! that only the configuration in force has is unknown to an isolate at first, and known a moment later.
 
 mod container;
 mod error;

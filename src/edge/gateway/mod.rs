@@ -4,8 +4,12 @@
 //! [`dispatch`](crate::core::gateway::dispatch) has the way of a request. Headers under the prefixes `x-warm-pool`,
 //! `cf-container-` and `x-sandbox-` neither come in nor go out, but for `x-warm-pool` and `x-warm-pool-reason` on answers.
 //!
-//! What holds: nothing waits for the coordinator but the admin API; whatever goes wrong, the caller gets a JSON error
+//! What holds: a request that has a route never waits for the coordinator; whatever goes wrong, the caller gets a JSON error
 //! with a code; ids appear in no log.
+//!
+//! A fresh isolate knows only the configuration that the Worker carries, and any isolate may be behind the one in force for 5 s.
+//! So before a request gets a 404 for which there is no known route, the coordinator is asked, at most once in 5 s (further
+//! such requests get the 404 at once) and waited for, at most 2 s.
 //!
 //! In a Worker of your own (with the feature `worker-entry` off), call it for the requests that are the pools':
 //!
@@ -61,7 +65,12 @@ pub async fn prime(env: &Env) {
 }
 
 async fn pass_on(request: Request, env: &Env, target: &Target<'_>) -> Result<Response, Denial> {
-    let config = isolate::config(env);
+    let (mut config, question) = isolate::known(env);
+    match question {
+        Some(question) if target.route(&config).is_none() => config = question.ask(env).await,
+        Some(question) => question.ask_in_background(env),
+        None => {}
+    }
     let Some(route) = target.route(&config) else {
         let message = format!("no route matches {}{}", target.host(), target.path());
         return Err(Denial::new(DenialCode::NoRoute, message));

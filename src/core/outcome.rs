@@ -83,7 +83,8 @@ pub struct Assignment {
     pub reason: Option<Reason>,
     /// The shard that owns the id.
     pub shard: ShardIndex,
-    /// The Durable Object binding of the container's class, when it is not the one that the pool's configuration names now.
+    /// The Durable Object binding of the container's class, whatever the pool's configuration names now. A shard always tells it;
+    /// none comes only from one that runs older code, and then nobody knows it for certain.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub binding: Option<BindingName>,
 }

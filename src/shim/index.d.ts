@@ -26,7 +26,7 @@ export interface Assignment {
   outcome: Outcome;
   reason?: Reason;
   shard: number;
-  /** The binding of the container's class, when it is not the one that the pool's configuration names now. */
+  /** The binding of the container's class. Missing only in the answer of a shard that runs older code, during a deploy. */
   binding?: string;
 }
 

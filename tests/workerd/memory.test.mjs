@@ -16,6 +16,9 @@ const hostname = async (answer) => {
 const hinted = (server, known = new Set()) =>
   until("a hint is in the cache", async () => Object.entries(await cached(server)).find(([key]) => !known.has(key)));
 
+/** Has the isolate hear from the shard that containers of the pool check themselves whom they serve. */
+const learnFence = (server) => acquire(server, "an id that is asked for nothing");
+
 /** How long a slow shard takes to give a container, in ms. */
 const SLOW = 3_000;
 const slowShard = (server) => rpc(server, "WARM_POOL", "p/0", "slow", SLOW);
@@ -78,6 +81,7 @@ describe("the id cache", () => {
     await hinted(server);
     await server.end();
     await server.start();
+    await learnFence(server);
     await slowShard(server);
     const began = Date.now();
     const answer = await ask(server, "alice");
@@ -94,11 +98,46 @@ describe("the id cache", () => {
     const [key] = await hinted(server, known);
     await server.end();
     await server.start();
-    await cached(server, key, JSON.stringify({ container: ofCarol, epoch }));
+    const wrong = JSON.stringify({ container: ofCarol, epoch });
+    await learnFence(server);
+    await cached(server, key, wrong);
     await slowShard(server);
     assert.equal(await hostname(await ask(server, "bob")), ofBob);
     const asked = await rpc(server, "WARM_POOL", "p/0", "leasesAsked");
     assert.ok(asked.some(({ container, session }) => container === ofCarol && session === "bob"), JSON.stringify(asked));
+    const { container: own } = await lookup(server, "bob");
+    await until("it is mended", async () => JSON.parse((await cached(server))[key]).container === own);
+  });
+
+  test("is not asked by an isolate that does not know yet that the class has a fence", async () => {
+    const known = new Set(Object.keys(await cached(server)));
+    const ofEve = await hostname(await ask(server, "eve"));
+    const [key] = await hinted(server, known);
+    const { container: ofCarol } = await acquire(server, "carol");
+    const { epoch } = await rpc(server, "WARM_POOL", "p/0", "lookupContainer", "carol");
+    await server.end();
+    await server.start();
+    await cached(server, key, JSON.stringify({ container: ofCarol, epoch }));
+    await slowShard(server);
+    assert.equal(await hostname(await ask(server, "eve")), ofEve);
+    const asked = await rpc(server, "WARM_POOL", "p/0", "leasesAsked");
+    assert.ok(!asked.some(({ session, container }) => session === "eve" && container === ofCarol), JSON.stringify(asked));
+  });
+
+  test("is not tried by a request that could not be repeated if the call failed", async () => {
+    const known = new Set(Object.keys(await cached(server)));
+    const ofFay = await hostname(await ask(server, "fay"));
+    const [key] = await hinted(server, known);
+    const { container: ofCarol } = await acquire(server, "carol");
+    const { epoch } = await rpc(server, "WARM_POOL", "p/0", "lookupContainer", "carol");
+    await server.end();
+    await server.start();
+    await learnFence(server);
+    await cached(server, key, JSON.stringify({ container: ofCarol, epoch }));
+    await slowShard(server);
+    assert.equal(await hostname(await ask(server, "fay", "/", { method: "POST", body: "once" })), ofFay);
+    const asked = await rpc(server, "WARM_POOL", "p/0", "leasesAsked");
+    assert.ok(!asked.some(({ session, container }) => session === "fay" && container === ofCarol), JSON.stringify(asked));
   });
 
   test("is written when something is new, not with every request that it cannot serve", async () => {
@@ -164,6 +203,29 @@ test("a hint that leads to another pool's container of the same id and class is 
     assert.notEqual(await hostname(answer), ofP);
     assert.equal(answer.headers.get("x-warm-pool"), "cold");
     assert.equal(await hostname(await ask(server, "alice")), ofP);
+  } finally {
+    await server.stop();
+  }
+});
+
+test("a pool that changes to a class without a fence keeps its ids where they are", async () => {
+  const server = await serve(pools({ warm_target: 1, id_cache: "CONTAINER_ID_CACHE" }));
+  try {
+    await full(server);
+    const former = await hostname(await ask(server, "alice"));
+    assert.equal(await hostname(await ask(server, "alice")), former, "it is remembered");
+    await hinted(server);
+    const plain = pools({ container: "PLAIN", warm_target: 1, id_cache: "CONTAINER_ID_CACHE" });
+    const put = await server.admin("/_warm/v1/config", { method: "PUT", body: JSON.stringify(plain) });
+    assert.equal(put.status, 200, await put.clone().text());
+    for (const which of ["the isolate that remembers", "one that does not"]) {
+      assert.equal(await hostname(await ask(server, "alice")), former, which);
+      assert.equal(await hostname(await ask(server, "alice")), former, which);
+      await server.end();
+      await server.start();
+    }
+    const { plain: ofBob } = await (await ask(server, "bob")).json();
+    assert.equal(ofBob, (await lookup(server, "bob")).container, "new ones are of the new class");
   } finally {
     await server.stop();
   }

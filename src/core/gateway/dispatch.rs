@@ -71,14 +71,39 @@ pub struct Destination {
     pub outcome: Outcome,
     /// Why it is not the one before, or was not warm.
     pub reason: Option<Reason>,
-    /// The binding of its class, when it is not the pool's.
-    pub binding: Option<BindingName>,
+    /// By which binding its object is found.
+    pub class: Class,
+}
+
+/// By which binding a container's object is found: of one name, each class has another object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The pool's, as the caller's configuration has it: nothing else is remembered.
+    OfPool,
+    /// This one, by the shard's word.
+    Told(BindingName),
+    /// A shard of older code did not tell. The pool's is the best guess.
+    Untold,
 }
 
 impl Destination {
-    /// What may be remembered of it: only a container with a fence finds a stale memory out, and a memory has no binding.
-    pub fn sticky(&self) -> Option<Sticky> {
-        self.fence.filter(|_| self.binding.is_none()).map(|epoch| Sticky { container: self.container, epoch })
+    /// The binding to send to, for a caller whose configuration names `of_pool` for the pool.
+    pub fn binding<'a>(&'a self, of_pool: &'a BindingName) -> &'a BindingName {
+        match &self.class {
+            Class::Told(binding) => binding,
+            Class::OfPool | Class::Untold => of_pool,
+        }
+    }
+
+    /// What may be remembered of it by a caller whose configuration names `of_pool` for the pool. Only a container with a fence
+    /// finds a stale memory out, and only one that is known to be of the pool's class is found again.
+    pub fn sticky(&self, of_pool: &BindingName) -> Option<Sticky> {
+        let found_again = match &self.class {
+            Class::OfPool => true,
+            Class::Told(binding) => binding == of_pool,
+            Class::Untold => false,
+        };
+        self.fence.filter(|_| found_again).map(|epoch| Sticky { container: self.container, epoch })
     }
 }
 
@@ -86,7 +111,8 @@ impl From<&Assignment> for Destination {
     fn from(assignment: &Assignment) -> Self {
         let Assignment { container, epoch, fenced, outcome, reason, shard: _, binding } = assignment;
         let fence = fenced.then_some(*epoch);
-        Self { container: *container, fence, outcome: *outcome, reason: *reason, binding: binding.clone() }
+        let class = binding.clone().map_or(Class::Untold, Class::Told);
+        Self { container: *container, fence, outcome: *outcome, reason: *reason, class }
     }
 }
 
@@ -131,9 +157,10 @@ impl Dispatch {
         (dispatch, next)
     }
 
-    /// A memory came to light (the id cache), while the shard was being asked. None when it is not to be tried.
-    pub fn hinted(&mut self, known: Sticky) -> Option<Next> {
-        (self.replay != Replay::Never && self.sent.is_none()).then(|| self.remembered(known))
+    /// A [`hint`](super::hint) came to light while the shard was being asked. None when it is not to be tried: only a request
+    /// that may be sent again in any case takes the risk, for the call to a container that never was may just fail.
+    pub fn hinted(&mut self, hint: Sticky) -> Option<Next> {
+        (self.replay == Replay::Anytime && self.sent.is_none()).then(|| self.remembered(hint))
     }
 
     /// The shard named a container.
@@ -180,7 +207,7 @@ impl Dispatch {
         let Sticky { container, epoch } = known;
         self.sent = Some((container, Origin::Remembered));
         let (fence, outcome) = (Some(epoch), Outcome::Sticky);
-        Next::Send(Destination { container, fence, outcome, reason: None, binding: None })
+        Next::Send(Destination { container, fence, outcome, reason: None, class: Class::OfPool })
     }
 
     fn ask_again(
@@ -221,16 +248,31 @@ mod tests {
             outcome: Outcome::Cold,
             reason: Some(Reason::Exhausted),
             shard: ShardIndex(0),
-            binding: None,
+            binding: Some(binding("POOLS")),
         }
     }
 
+    fn binding(name: &str) -> BindingName {
+        BindingName::try_from(name.to_owned()).unwrap()
+    }
+
     #[test]
-    fn a_container_of_another_class_is_not_remembered() {
-        let of_pool = assignment(1, true);
-        assert!(Destination::from(&of_pool).sticky().is_some());
-        let binding = BindingName::try_from("OTHER".to_owned()).ok();
-        assert_eq!(Destination::from(&Assignment { binding, ..of_pool }).sticky(), None);
+    fn a_container_is_reached_by_the_binding_that_the_shard_tells_and_remembered_only_behind_the_pools() {
+        let of_pool = binding("POOLS");
+        let to = |binding| Destination::from(&Assignment { binding, ..assignment(1, true) });
+        for (told, reached, remembered) in [
+            (Some("POOLS"), "POOLS", true),
+            (Some("OTHER"), "OTHER", false),
+            // A shard of older code: a guess, which is not to last.
+            (None, "POOLS", false),
+        ] {
+            let to = to(told.map(binding));
+            assert_eq!(to.binding(&of_pool).as_str(), reached, "{told:?}");
+            assert_eq!(to.sticky(&of_pool).is_some(), remembered, "{told:?}");
+        }
+        let (_, next) = Dispatch::new(Replay::Anytime, Some(known(1)));
+        let Next::Send(to) = next else { panic!("{next:?}") };
+        assert_eq!((to.binding(&of_pool), to.sticky(&of_pool)), (&of_pool, Some(known(1))));
     }
 
     fn code(next: Next) -> DenialCode {
@@ -300,6 +342,14 @@ mod tests {
     }
 
     #[test]
+    fn a_hint_is_not_tried_by_what_cannot_be_repeated_if_the_call_fails() {
+        for (replay, tried) in [(Replay::Anytime, true), (Replay::IfUnsent, false), (Replay::Never, false)] {
+            let (mut dispatch, _) = Dispatch::new(replay, None);
+            assert_eq!(dispatch.hinted(known(1)).is_some(), tried, "{replay:?}");
+        }
+    }
+
+    #[test]
     fn a_hint_is_of_use_only_before_the_shard_has_answered() {
         let (mut dispatch, _) = Dispatch::new(Replay::Anytime, None);
         assert_eq!(dispatch.hinted(known(1)).as_ref().and_then(sent_to), Some(container(1)));
@@ -308,9 +358,10 @@ mod tests {
 
     #[test]
     fn only_a_container_with_a_fence_is_remembered() {
-        assert_eq!(Destination::from(&assignment(1, false)).sticky(), None);
+        let of_pool = binding("POOLS");
+        assert_eq!(Destination::from(&assignment(1, false)).sticky(&of_pool), None);
         let sticky = Sticky { container: container(1), epoch: Epoch(2) };
-        assert_eq!(Destination::from(&assignment(1, true)).sticky(), Some(sticky));
+        assert_eq!(Destination::from(&assignment(1, true)).sticky(&of_pool), Some(sticky));
     }
 
     #[test]
@@ -338,6 +389,7 @@ mod tests {
             let (mut dispatch, mut next) = Dispatch::new(replay, remembered.then(|| known(1)));
             let mut sends = 0;
             let mut may_have_arrived = false;
+            let mut hinted = false;
             for event in events {
                 next = match next {
                     Next::Ask { .. } => match event {
@@ -348,7 +400,10 @@ mod tests {
                             shards: None,
                         }),
                         2 if sends == 0 => match dispatch.hinted(known(9)) {
-                            Some(next) => next,
+                            Some(next) => {
+                                hinted = true;
+                                next
+                            }
                             None => continue,
                         },
                         n => dispatch.assigned(&assignment(u128::from(n), n % 2 == 0)),
@@ -358,7 +413,7 @@ mod tests {
                         prop_assert!(sends <= MAX_SENDS);
                         prop_assert!(!may_have_arrived || replay == Replay::Anytime);
                         prop_assert!(sends == 1 || replay != Replay::Never);
-                        match event {
+                        let next = match event {
                             0 | 1 => dispatch.fenced(FenceRefusal::Gone),
                             2 => dispatch.fenced(FenceRefusal::NotYours),
                             3 => dispatch.fenced(FenceRefusal::Unconfirmed),
@@ -366,7 +421,10 @@ mod tests {
                                 may_have_arrived = true;
                                 dispatch.unreachable()
                             }
-                        }
+                        };
+                        let by_hint = hinted && sends == 1;
+                        prop_assert!(!by_hint || matches!(next, Next::Ask { .. }), "a hint ends no request: {next:?}");
+                        next
                     }
                     Next::Refuse(_) => break,
                 };

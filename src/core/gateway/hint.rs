@@ -2,6 +2,11 @@
 //!
 //! A hint is up to an hour old, may be lost, and may be written by anybody who can write to the namespace. So it is only
 //! a guess at a container to try, never more: the fence of the container decides.
+//!
+//! So a hint is read only for a pool whose class is known to have a fence, by a shard's own word ([`Fences`](super::Fences)):
+//! of a class without one, the object that a hint names would start a container that nobody knows of, and serve whoever
+//! comes. And it is tried only by a request that may be sent again in any case ([`Replay::Anytime`](super::Replay)): behind
+//! a forged name there may be nothing that could turn a request away. Who finds a hint wrong mends it ([`correction`]).
 
 use std::fmt::Write;
 use std::hash::Hasher;
@@ -57,9 +62,35 @@ pub fn parse(value: &str) -> Option<Sticky> {
     Some(Sticky { container, epoch })
 }
 
+/// What is to be done about a wrong hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correction {
+    /// Write this one instead.
+    Write(Sticky),
+    /// The id has a container that no hint may name: forget what is there.
+    Forget,
+}
+
+/// What is to be done about a hint that was tried, now that the shard has said what `id` has: `answer` is what may be
+/// remembered of it. None when the hint was right.
+pub fn correction(tried: Sticky, answer: Option<Sticky>) -> Option<Correction> {
+    match answer {
+        Some(answer) => (answer != tried).then_some(Correction::Write(answer)),
+        None => Some(Correction::Forget),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_hint_makes_way_for_the_shards_answer() {
+        let sticky = |n: u64| Sticky { container: ContainerId::from_random(n.into()), epoch: Epoch(n) };
+        assert_eq!(correction(sticky(1), Some(sticky(2))), Some(Correction::Write(sticky(2))));
+        assert_eq!(correction(sticky(1), Some(sticky(1))), None);
+        assert_eq!(correction(sticky(1), None), Some(Correction::Forget));
+    }
 
     fn key_of(pool: &str, id: &str) -> String {
         key(&PoolName::try_from(pool.to_owned()).unwrap(), &SessionId::try_from(id.to_owned()).unwrap())

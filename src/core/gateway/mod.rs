@@ -2,8 +2,9 @@
 //! requests, when a request is sent again, and how a failure is told.
 //!
 //! Always true:
-//! - nothing that is remembered is trusted: an entry of [`RouteCache`] or a [`hint`] only ever names a container that
-//!   checks pool, id and epoch itself, so a stale or forged one costs one retry and shows nobody another's container;
+//! - nothing that is remembered is trusted: an entry of [`RouteCache`] or a [`hint`] is only ever followed to a class whose
+//!   containers check pool, id and epoch themselves, so a stale or forged one costs one retry and shows nobody another's
+//!   container. An entry is a shard's word about the container itself; of a hint's class, [`Fences`] has to know;
 //! - a request is sent to at most [`dispatch::MAX_SENDS`] containers, and again only when nothing of it can have reached one,
 //!   or when it is safe to repeat;
 //! - what is remembered is bounded.
@@ -12,6 +13,7 @@ pub mod admin;
 mod cache;
 pub mod denial;
 pub mod dispatch;
+mod fences;
 pub mod hint;
 mod identify;
 mod routing;
@@ -21,7 +23,8 @@ mod token;
 
 pub use cache::{CACHE_CAPACITY, RouteCache, Sticky};
 pub use denial::{Denial, DenialCode};
-pub use dispatch::{Destination, Dispatch, Next, Replay};
+pub use dispatch::{Class, Destination, Dispatch, Next, Replay};
+pub use fences::Fences;
 pub use identify::{IdProblem, session_id};
 pub use routing::{REFRESH_EVERY, Routing};
 pub use target::Target;

@@ -161,8 +161,8 @@ impl Shard {
         outcome: Outcome,
         reason: Option<Reason>,
     ) -> Assignment {
-        let configured = self.plan.as_ref().map(|plan| &plan.pool.container);
-        let binding = self.binding_of(container).filter(|&binding| Some(binding) != configured).cloned();
+        // Told in any case: the caller may know another configuration, and must not fill in what its own says.
+        let binding = self.binding_of(container).cloned();
         Assignment { container, epoch, fenced, outcome, reason, shard: self.me.index, binding }
     }
 

@@ -4,15 +4,14 @@
 //! borrow crosses an await.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use worker::Env;
 
 use crate::config::Config;
-use crate::config::resolved::{Millis, PoolName, ShardCount};
+use crate::config::resolved::{BindingName, Millis, PoolName, ShardCount};
 use crate::core::coordinator::ConfigSource;
-use crate::core::gateway::{RouteCache, Routing, Sticky, Telling};
+use crate::core::gateway::{Fences, RouteCache, Routing, Sticky, Telling};
 use crate::core::id::{ContainerId, SessionId};
 use crate::core::plan::PlanVersion;
 use crate::edge::background;
@@ -26,8 +25,7 @@ const ANSWER_WITHIN: Millis = Millis::from_secs(2);
 struct Isolate {
     routing: Routing,
     cache: RouteCache,
-    /// Pools whose containers have no fence, as far as seen: nothing is remembered of theirs.
-    unfenced: BTreeSet<PoolName>,
+    fences: Fences,
     /// Pools configured by code whose shards were told in this isolate's life.
     telling: Telling,
 }
@@ -50,7 +48,7 @@ impl Isolate {
         Self {
             routing: Routing::carried(Rc::new(bundled.config.clone()), bundled.source, bundled.stamp),
             cache: RouteCache::default(),
-            unfenced: BTreeSet::new(),
+            fences: Fences::default(),
             telling: Telling::default(),
         }
     }
@@ -130,14 +128,14 @@ pub fn correct_shards(env: &Env, pool: &PoolName, shards: ShardCount) {
     with(env, |isolate| isolate.routing.correct_shards(pool, shards));
 }
 
-/// The container an id had last.
-pub fn remembered(env: &Env, pool: &PoolName, id: &SessionId) -> Option<Sticky> {
-    with(env, |isolate| isolate.cache.get(pool, id))
+/// The container an id had last, if it is behind the binding.
+pub fn remembered(env: &Env, pool: &PoolName, binding: &BindingName, id: &SessionId) -> Option<Sticky> {
+    with(env, |isolate| isolate.cache.get(pool, binding, id))
 }
 
-/// An id has this container.
-pub fn remember(env: &Env, pool: &PoolName, id: &SessionId, sticky: Sticky) {
-    with(env, |isolate| isolate.cache.put(pool, id, sticky));
+/// An id has this container, which is behind the binding.
+pub fn remember(env: &Env, pool: &PoolName, binding: &BindingName, id: &SessionId, sticky: Sticky) {
+    with(env, |isolate| isolate.cache.put(pool, binding, id, sticky));
 }
 
 /// An id has this container no more.
@@ -150,20 +148,14 @@ pub fn forget_id(env: &Env, pool: &PoolName, id: &SessionId) {
     with(env, |isolate| isolate.cache.forget_id(pool, id));
 }
 
-/// A container of the pool has no fence, or has one.
-pub fn note_fence(env: &Env, pool: &PoolName, fenced: bool) {
-    with(env, |isolate| {
-        if fenced {
-            isolate.unfenced.remove(pool);
-        } else if !isolate.unfenced.contains(pool) {
-            isolate.unfenced.insert(pool.clone());
-        }
-    });
+/// A shard said of a container behind the binding whether it has a fence.
+pub fn note_fence(env: &Env, binding: &BindingName, fenced: bool) {
+    with(env, |isolate| isolate.fences.note(binding, fenced));
 }
 
-/// Whether the pool's containers are known to have no fence.
-pub fn is_unfenced(env: &Env, pool: &PoolName) -> bool {
-    with(env, |isolate| isolate.unfenced.contains(pool))
+/// Whether the class behind the binding is known to have a fence.
+pub fn has_fence(env: &Env, binding: &BindingName) -> bool {
+    with(env, |isolate| isolate.fences.has(binding))
 }
 
 /// Whether the caller has to tell the pool's shards their configuration; if so, [`told`] is to follow.

@@ -13,6 +13,7 @@ use super::error::Error;
 use super::forward::{Parcel, Sent};
 use super::isolate;
 use crate::config::resolved::{self, BindingName, Millis, PoolName, ShardCount};
+use crate::core::gateway::hint::Correction;
 use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
@@ -206,33 +207,32 @@ impl Pool {
         url: String,
     ) -> Result<web_sys::Response, Error> {
         let (parcel, replay) = Parcel::pack(request, url).await.map_err(Error::Http)?;
-        let known = isolate::remembered(&self.env, &self.name, id);
+        let known = isolate::remembered(&self.env, &self.name, &self.container, id);
         let (mut way, mut next) = Dispatch::new(replay, known);
-        let mut may_hint = known.is_none() && replay != Replay::Never;
-        // The question to the shard that is still open while a hint is tried.
-        let mut open: Option<Question> = None;
+        let mut may_hint = known.is_none() && replay == Replay::Anytime;
+        let mut tried: Option<Tried> = None;
         loop {
             next = match next {
                 Next::Ask { suspect } => {
-                    let asked = match open.take() {
-                        Some(question) => Asked::Answer(question.await),
+                    let asked = match tried.take() {
+                        Some(tried) => Asked::Answer(self.after_wrong_hint(id, tried).await),
                         None => self.ask(id, suspect, std::mem::take(&mut may_hint)).await,
                     };
                     match asked {
                         Asked::Answer(Ok(assignment)) => way.assigned(&assignment),
                         Asked::Answer(Err(Error::Refused(refusal))) => way.refused(&refusal),
                         Asked::Answer(Err(error)) => return Err(error),
-                        Asked::Hint(hint, question) => {
-                            open = Some(question);
-                            way.hinted(hint).unwrap_or(Next::Ask { suspect: None })
+                        Asked::Hint(hint) => {
+                            let next = way.hinted(hint.hint).unwrap_or(Next::Ask { suspect: None });
+                            tried = Some(hint);
+                            next
                         }
                     }
                 }
                 Next::Send(to) => {
-                    let binding = to.binding.as_ref().unwrap_or(&self.container);
-                    match parcel.send(&self.env, binding, &to, &self.name, id).await {
+                    match parcel.send(&self.env, to.binding(&self.container), &to, &self.name, id).await {
                         Sent::Answered(answer) => {
-                            self.served(id, &to, known, open);
+                            self.served(id, &to, known, tried);
                             return answer.into_response(to.outcome, to.reason).map_err(Error::Http);
                         }
                         Sent::Fenced(why) => {
@@ -253,26 +253,49 @@ impl Pool {
     }
 
     /// Remembers who served, for the next request.
-    fn served(&self, id: &SessionId, by: &Destination, known: Option<Sticky>, open: Option<Question>) {
-        match by.sticky() {
-            Some(sticky) if known != Some(sticky) => isolate::remember(&self.env, &self.name, id, sticky),
+    fn served(&self, id: &SessionId, by: &Destination, known: Option<Sticky>, tried: Option<Tried>) {
+        match by.sticky(&self.container) {
+            Some(sticky) if known != Some(sticky) => self.remember(id, sticky),
             Some(_) | None => {}
         }
-        let Some(question) = open else { return };
-        // A hint was right before the shard had answered; its answer is the better memory.
+        let Some(Tried { hint, question }) = tried else { return };
+        // The hint was right before the shard had answered; its answer is the better memory.
         let (pool, id) = (self.clone(), id.clone());
         background::run(async move {
-            if let Some(sticky) = question.await.ok().and_then(|assignment| Destination::from(&assignment).sticky()) {
-                isolate::remember(&pool.env, &pool.name, &id, sticky);
+            let Ok(assignment) = question.await else { return };
+            let sticky = pool.sticky(&assignment);
+            if let Some(sticky) = sticky {
+                pool.remember(&id, sticky);
             }
+            pool.correct(&id, hint, sticky).await;
         });
+    }
+
+    /// The shard's answer, after a hint has led to nobody who serves the id.
+    async fn after_wrong_hint(&self, id: &SessionId, tried: Tried) -> Result<Assignment, Error> {
+        let Tried { hint, question } = tried;
+        let assignment = question.await?;
+        let (pool, id, sticky) = (self.clone(), id.clone(), self.sticky(&assignment));
+        background::run(async move { pool.correct(&id, hint, sticky).await });
+        Ok(assignment)
+    }
+
+    /// Mends a hint that was tried, now that the shard has said what `id` has.
+    async fn correct(&self, id: &SessionId, tried: Sticky, answer: Option<Sticky>) {
+        let Some(cache) = self.kv_cache() else { return };
+        let key = hint::key(&self.name, id);
+        match hint::correction(tried, answer) {
+            Some(Correction::Write(sticky)) => cache.write(&key, sticky).await,
+            Some(Correction::Forget) => cache.forget(&key).await,
+            None => {}
+        }
     }
 
     /// Asks the shard, and beside it the id cache when a hint would be of use.
     async fn ask(&self, id: &SessionId, suspect: Option<ContainerId>, may_hint: bool) -> Asked {
         let Some(cache) = self.kv_cache() else { return Asked::Answer(self.acquire(id, suspect).await) };
         let key = hint::key(&self.name, id);
-        if !may_hint || suspect.is_some() {
+        if !may_hint || suspect.is_some() || !isolate::has_fence(&self.env, &self.container) {
             let answer = self.acquire(id, suspect).await;
             self.write_hint(id, cache, key, &answer);
             return Asked::Answer(answer);
@@ -285,7 +308,7 @@ impl Pool {
         };
         match select(question, reading).await {
             Either::Left((answer, reading)) => {
-                let sticky = answer.as_ref().ok().and_then(|assignment| Destination::from(assignment).sticky());
+                let sticky = answer.as_ref().ok().and_then(|assignment| self.sticky(assignment));
                 let Some(sticky) = sticky else { return Asked::Answer(answer) };
                 background::run(async move {
                     if reading.await != Some(sticky) {
@@ -294,7 +317,7 @@ impl Pool {
                 });
                 Asked::Answer(answer)
             }
-            Either::Right((Some(hint), question)) => Asked::Hint(hint, question),
+            Either::Right((Some(hint), question)) => Asked::Hint(Tried { hint, question }),
             Either::Right((None, question)) => {
                 let answer = question.await;
                 self.write_hint(id, cache, key, &answer);
@@ -306,16 +329,24 @@ impl Pool {
     /// Writes a hint that is new, as far as this isolate knows: KV takes one write a second for a key.
     fn write_hint(&self, id: &SessionId, cache: KvCache, key: String, answer: &Result<Assignment, Error>) {
         let Ok(assignment) = answer else { return };
-        let Some(sticky) = Destination::from(assignment).sticky() else { return };
-        let known = isolate::remembered(&self.env, &self.name, id);
+        let Some(sticky) = self.sticky(assignment) else { return };
+        let known = isolate::remembered(&self.env, &self.name, &self.container, id);
         if assignment.outcome != Outcome::Sticky || known != Some(sticky) {
             background::run(async move { cache.write(&key, sticky).await });
         }
     }
 
     fn kv_cache(&self) -> Option<KvCache> {
-        let binding = self.id_cache.as_ref()?;
-        if isolate::is_unfenced(&self.env, &self.name) { None } else { KvCache::open(&self.env, binding) }
+        KvCache::open(&self.env, self.id_cache.as_ref()?)
+    }
+
+    /// What may be remembered of an assignment.
+    fn sticky(&self, assignment: &Assignment) -> Option<Sticky> {
+        Destination::from(assignment).sticky(&self.container)
+    }
+
+    fn remember(&self, id: &SessionId, sticky: Sticky) {
+        isolate::remember(&self.env, &self.name, &self.container, id, sticky);
     }
 
     /// Asks the shard for the container of `id`.
@@ -330,7 +361,9 @@ impl Pool {
             let request = AcquireRequest { id: id.clone(), shards: Some(shards.get()), suspect };
             let refusal = match self.shard(index).acquire(&request, self.acquire_timeout).await {
                 Ok(AcquireReply::Assigned(assignment)) => {
-                    isolate::note_fence(&self.env, &self.name, assignment.fenced);
+                    if let Some(binding) = &assignment.binding {
+                        isolate::note_fence(&self.env, binding, assignment.fenced);
+                    }
                     return Ok(assignment);
                 }
                 Ok(AcquireReply::Refused(refusal)) | Err(CallError::Refused(refusal)) => refusal,
@@ -390,6 +423,7 @@ impl Pool {
     }
 
     fn container(&self, id: SessionId, assignment: &Assignment) -> Container {
+        // One that is not told comes from a shard of older code: then this is the best guess.
         let binding = assignment.binding.as_ref().unwrap_or(&self.container).clone();
         Container::new(self.env.clone(), binding, self.name.clone(), id, assignment)
     }
@@ -465,6 +499,12 @@ type Question = Pin<Box<dyn Future<Output = Result<Assignment, Error>>>>;
 enum Asked {
     /// The shard answered.
     Answer(Result<Assignment, Error>),
-    /// The id cache did first; the question to the shard is still open.
-    Hint(Sticky, Question),
+    /// The id cache did first.
+    Hint(Tried),
+}
+
+/// A hint that is tried while the question to the shard is still open.
+struct Tried {
+    hint: Sticky,
+    question: Question,
 }

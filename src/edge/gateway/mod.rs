@@ -11,6 +11,9 @@
 //! So before a request gets a 404 for which there is no known route, the coordinator is asked, at most once in 5 s (further
 //! such requests get the 404 at once) and waited for, at most 2 s.
 //!
+//! A hint of the id cache is tried only once a shard has told this isolate that containers of the pool's class check
+//! themselves whom they serve: see [`hint`](crate::core::gateway::hint).
+//!
 //! In a Worker of your own (with the feature `worker-entry` off), call it for the requests that are the pools':
 //!
 //! ```

@@ -11,13 +11,15 @@
 //! | `isolate`, background work, the calls | [`turn`] |
 //!
 //! All of it is in memory. A request begins with the pool as the configuration known then has it; its shard count is looked
-//! up anew with each question. Its answer is told to the oracle exactly once, and what goes on after that (a question
+//! up anew with each question. One for a pool that is not known there waits, as in the gateway, for the answer to the
+//! question that it asks the coordinator, if it is time for one. Its answer is told to the oracle exactly once, and what goes on after that (a question
 //! that was overtaken by a hint, a hint to be written, a stub that is held) belongs to the same request.
 //!
 //! Other than at the edge:
 //! - a container has [`FETCH_LIMIT`] to answer; there it has as long as the user waits;
 //! - one in two isolates remembers only a few ids, so that forgetting happens;
-//! - an object behind a wrong binding, to which an old configuration can lead, is only told of: see [`turn`];
+//! - an object behind a wrong binding is only told of: see [`turn`];
+//! - every kind of request waits for the coordinator when its pool is not known, not only those with a route to be found;
 //! - a call that nobody awaits while a hint is tried may run into its deadline, though there it would be looked at late.
 
 mod owner;
@@ -39,7 +41,7 @@ use crate::dice::Key;
 use crate::oracle::Fate;
 use crate::world::message::{Addr, Answer, CallId, Request, RequestNo, Response, Then, pool_name};
 use crate::world::{Private, World, hash};
-use owner::{AtOwner, MAX_CALLS, MAX_CORRECTIONS, Question, What};
+use owner::{AtOwner, MAX_CALLS, Question, What};
 use turn::{Isolate, Turn};
 use way::Way;
 
@@ -50,6 +52,10 @@ const ACQUIRE_MARGIN: Millis = Millis::from_secs(10);
 const FETCH_LIMIT: Millis = Millis::from_secs(30);
 /// The most questions of one request: one for the first assignment, one after that has failed.
 const MAX_QUESTIONS: u64 = 2;
+/// How long a request waits for the coordinator whose pool is not known.
+const FOUND_WITHIN: Millis = Millis::from_secs(2);
+/// The longest that any request of a schedule can take, where no deploy has its pool.
+const LONGEST: Millis = Millis::from_secs(3_600);
 /// The longest a user holds on to a container before using it.
 const LONGEST_HELD: Millis = Millis::from_secs(90);
 
@@ -59,6 +65,25 @@ pub struct RouterObject {
     isolate: Option<Isolate>,
     /// The requests under way, or with something of them still going on.
     tasks: BTreeMap<RequestNo, Task>,
+    /// Those whose pool is not known; the coordinator has been asked.
+    seekers: BTreeMap<RequestNo, Seeker>,
+}
+
+/// A request that waits to hear whether there is such a pool.
+struct Seeker {
+    pool: PoolName,
+    id: SessionId,
+    wish: Wish,
+    /// How long it may take from then on.
+    longest: Millis,
+}
+
+/// What a user wants.
+#[derive(Clone, Copy)]
+enum Wish {
+    Request(Replay),
+    Container,
+    Owner(What),
 }
 
 struct Task {
@@ -107,7 +132,7 @@ enum Event {
 
 impl RouterObject {
     pub fn new(index: u32) -> Self {
-        Self { addr: Addr::Router(index), isolate: None, tasks: BTreeMap::new() }
+        Self { addr: Addr::Router(index), isolate: None, tasks: BTreeMap::new(), seekers: BTreeMap::new() }
     }
 
     /// An isolate that has served no request since it was last dropped has nothing to lose.
@@ -117,66 +142,98 @@ impl RouterObject {
 
     /// A user's request to the container of its id: `Pool::fetch`, and the gateway.
     pub fn request(&mut self, world: &mut World, request: RequestNo, pool: u32, id: &SessionId, replay: Replay) {
-        self.begin(world, request, pool, id, Pool::longest_dispatch, |turn| {
-            let way = Way::begin(turn, replay);
-            let flow = way.flow();
-            (Work::Dispatch(Box::new(way)), flow)
-        });
+        self.begin(world, request, pool, id, Wish::Request(replay));
     }
 
     /// `Pool::get_container`, and one request by the stub it returns, up to [`LONGEST_HELD`] later. The answer is
     /// [`Fate::Done`] when the user has the stub.
     pub fn get_container(&mut self, world: &mut World, request: RequestNo, pool: u32, id: &SessionId) {
-        self.begin(world, request, pool, id, Pool::longest_question, |turn| {
-            (Work::GetContainer(Held::Asks(Question::ask(turn, None))), Flow::Waits)
-        });
+        self.begin(world, request, pool, id, Wish::Container);
     }
 
     /// `Pool::release`.
     pub fn release(&mut self, world: &mut World, request: RequestNo, pool: u32, id: &SessionId) {
-        self.at_owner(world, request, pool, id, What::Release);
+        self.begin(world, request, pool, id, Wish::Owner(What::Release));
     }
 
     /// `Pool::lookup`.
     pub fn lookup(&mut self, world: &mut World, request: RequestNo, pool: u32, id: &SessionId) {
-        self.at_owner(world, request, pool, id, What::Lookup);
+        self.begin(world, request, pool, id, Wish::Owner(What::Lookup));
     }
 
-    fn at_owner(&mut self, world: &mut World, request: RequestNo, pool: u32, id: &SessionId, what: What) {
-        let longest = |_: &Pool| times(DEADLINE, u64::from(MAX_CORRECTIONS) + 1);
-        self.begin(world, request, pool, id, longest, |turn| (Work::AtOwner(AtOwner::ask(turn, what)), Flow::Waits));
-    }
-
-    fn begin(
-        &mut self,
-        world: &mut World,
-        request: RequestNo,
-        number: u32,
-        id: &SessionId,
-        longest: impl FnOnce(&Pool) -> Millis,
-        work: impl FnOnce(&mut Turn<'_>) -> (Work, Flow),
-    ) {
+    fn begin(&mut self, world: &mut World, request: RequestNo, number: u32, id: &SessionId, wish: Wish) {
         let isolate = self.isolate.get_or_insert_with(|| Isolate::load(world, self.addr));
-        let pool = Pool::of(&isolate.config(), pool_name(number));
-        if let Some(known) = isolate.question(world.clock(self.addr)) {
-            let question = Request::Plan(PlanQuestion { known });
-            world.call(self.addr, Addr::Coordinator, question, DEADLINE, Then::Routing);
+        let name = pool_name(number);
+        let pool = Pool::of(&isolate.config(), &name);
+        let question = isolate.question(world.clock(self.addr));
+        let question = question.map(|known| Request::Plan(PlanQuestion { known }));
+        match (pool, question) {
+            (Some(pool), question) => {
+                if let Some(question) = question {
+                    world.call(self.addr, Addr::Coordinator, question, DEADLINE, Then::Routing);
+                }
+                world.oracle.asked(world.now, request, number, id, world.now + wish.longest(&pool));
+                self.start(world, request, pool, id.clone(), wish);
+            }
+            (None, Some(question)) => {
+                let deployed = world.deploys.made.iter().filter_map(|deploy| Pool::of(&deploy.config, &name));
+                let longest = deployed.map(|pool| wish.longest(&pool)).max().unwrap_or(LONGEST);
+                world.oracle.asked(world.now, request, number, id, world.now + FOUND_WITHIN + longest);
+                self.seekers.insert(request, Seeker { pool: name, id: id.clone(), wish, longest });
+                world.call(self.addr, Addr::Coordinator, question, FOUND_WITHIN, Then::Request(request));
+            }
+            (None, None) => {
+                world.oracle.asked(world.now, request, number, id, world.now);
+                self.no_pool(world, request);
+            }
         }
-        let by = world.now + pool.as_ref().map_or(Millis(0), longest);
-        world.oracle.asked(world.now, request, number, id, by);
-        let Some(pool) = pool else {
-            return world.oracle.answered(world.now, request, Fate::NoPool);
-        };
+    }
+
+    /// The coordinator has answered a request whose pool was not known, or not.
+    fn sought(&mut self, world: &mut World, request: RequestNo, seeker: Seeker, answer: Answer) {
+        self.routing_ended(world, answer);
+        let Seeker { pool, id, wish, longest } = seeker;
+        match self.isolate.as_ref().and_then(|isolate| Pool::of(&isolate.config(), &pool)) {
+            Some(pool) => {
+                assert!(wish.longest(&pool) <= longest, "request {} may take longer than thought", request.0);
+                self.start(world, request, pool, id, wish);
+            }
+            None => self.no_pool(world, request),
+        }
+    }
+
+    fn no_pool(&self, world: &mut World, request: RequestNo) {
+        world.trace.note(world.now, || format!("{:?}, request {}: NoPool", self.addr, request.0));
+        world.oracle.answered(world.now, request, Fate::NoPool);
+    }
+
+    fn start(&mut self, world: &mut World, request: RequestNo, pool: Pool, id: SessionId, wish: Wish) {
+        let Some(isolate) = &mut self.isolate else { return };
         let mut is_answered = false;
         let mut turn =
-            Turn { world, isolate, router: self.addr, request, pool: &pool, id, is_answered: &mut is_answered };
-        let (work, flow) = work(&mut turn);
+            Turn { world, isolate, router: self.addr, request, pool: &pool, id: &id, is_answered: &mut is_answered };
+        let (work, flow) = wish.begin(&mut turn);
         match flow {
             Flow::Waits => {
-                let other = self.tasks.insert(request, Task { pool, id: id.clone(), is_answered, work });
+                let other = self.tasks.insert(request, Task { pool, id, is_answered, work });
                 assert!(other.is_none(), "two requests have the number {}", request.0);
             }
             Flow::Over => assert!(is_answered, "request {} has no answer", request.0),
+        }
+    }
+
+    /// The coordinator has answered whether another configuration is in force, or not.
+    fn routing_ended(&mut self, world: &mut World, answer: Answer) {
+        let Some(isolate) = &mut self.isolate else { return };
+        match answer {
+            Ok(Response::RoutePlan(PlanReply::Changed(view))) => {
+                let ConfigView { version, source, config } = *view;
+                if isolate.adopt(version, source, config) {
+                    world.trace.note(world.now, || format!("{:?} routes by {version:?}", self.addr));
+                }
+            }
+            Ok(Response::RoutePlan(PlanReply::Current)) | Err(_) => {}
+            Ok(other) => unreachable!("not an answer to a router: {other:?}"),
         }
     }
 
@@ -204,6 +261,29 @@ impl RouterObject {
         if flow == Flow::Over {
             assert!(task.is_answered, "request {} has no answer", request.0);
             self.tasks.remove(&request);
+        }
+    }
+}
+
+impl Wish {
+    fn begin(self, turn: &mut Turn<'_>) -> (Work, Flow) {
+        match self {
+            Self::Request(replay) => {
+                let way = Way::begin(turn, replay);
+                let flow = way.flow();
+                (Work::Dispatch(Box::new(way)), flow)
+            }
+            Self::Container => (Work::GetContainer(Held::Asks(Question::ask(turn, None))), Flow::Waits),
+            Self::Owner(what) => (Work::AtOwner(AtOwner::ask(turn, what)), Flow::Waits),
+        }
+    }
+
+    /// How long it can take, once the pool is known.
+    fn longest(self, pool: &Pool) -> Millis {
+        match self {
+            Self::Request(_) => pool.longest_dispatch(),
+            Self::Container => pool.longest_question(),
+            Self::Owner(_) => times(DEADLINE, u64::from(MAX_CALLS)),
         }
     }
 }
@@ -239,14 +319,14 @@ impl Held {
 }
 
 impl Pool {
-    fn of(config: &Config, name: PoolName) -> Option<Self> {
-        let settings = config.pools.get(&name)?;
+    fn of(config: &Config, name: &PoolName) -> Option<Self> {
+        let settings = config.pools.get(name)?;
         Some(Self {
+            name: name.clone(),
             container: settings.container.clone(),
             id_cache: settings.id_cache.clone(),
             acquire_timeout: settings.acquire_timeout,
             shards: settings.shards,
-            name,
         })
     }
 
@@ -268,21 +348,12 @@ impl Object for RouterObject {
 
     fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
         match then {
-            Then::Request(request) => self.resume(world, request, Event::Call(answer)),
+            Then::Request(request) => match self.seekers.remove(&request) {
+                Some(seeker) => self.sought(world, request, seeker, answer),
+                None => self.resume(world, request, Event::Call(answer)),
+            },
             Then::Question(request) => self.resume(world, request, Event::Question(answer)),
-            Then::Routing => {
-                let Some(isolate) = &mut self.isolate else { return };
-                match answer {
-                    Ok(Response::RoutePlan(PlanReply::Changed(view))) => {
-                        let ConfigView { version, source, config } = *view;
-                        if isolate.adopt(version, source, config) {
-                            world.trace.note(world.now, || format!("{:?} routes by {version:?}", self.addr));
-                        }
-                    }
-                    Ok(Response::RoutePlan(PlanReply::Current)) | Err(_) => {}
-                    Ok(other) => unreachable!("not an answer to a router: {other:?}"),
-                }
-            }
+            Then::Routing => self.routing_ended(world, answer),
             other => unreachable!("not a call of a router: {other:?}"),
         }
     }
@@ -303,8 +374,10 @@ impl Object for RouterObject {
         if self.isolate.take().is_none() {
             return;
         }
-        for (request, task) in std::mem::take(&mut self.tasks) {
-            if !task.is_answered {
+        let tasks = std::mem::take(&mut self.tasks).into_iter().map(|(request, task)| (request, task.is_answered));
+        let seekers = std::mem::take(&mut self.seekers).into_keys().map(|request| (request, false));
+        for (request, is_answered) in tasks.chain(seekers) {
+            if !is_answered {
                 world.trace.note(world.now, || format!("{:?}, request {}: Lost", self.addr, request.0));
                 world.oracle.answered(world.now, request, Fate::Lost);
             }

@@ -13,7 +13,7 @@ use crate::world::message::{Addr, Answer, CallError, Request, Response, Then};
 
 /// How often an id is sought with a corrected shard count.
 pub const MAX_CORRECTIONS: u32 = 2;
-/// The most calls of one question: the first, one after a call that threw, and one for each correction.
+/// The most calls of one question, of whatever kind: the first, one after a call that threw, and one for each correction.
 pub const MAX_CALLS: u32 = 2 + MAX_CORRECTIONS;
 
 /// Why no shard gave what was asked for.
@@ -82,7 +82,7 @@ impl Question {
     pub fn ended(&mut self, turn: &mut Turn<'_>, answer: Answer) -> Option<Result<Assignment, Failure>> {
         let refusal = match answer {
             Ok(Response::Acquired(AcquireReply::Assigned(assignment))) => {
-                turn.isolate.note_fence(&turn.pool.name, assignment.fenced);
+                turn.isolate.note_fence(&assignment);
                 return Some(Ok(assignment));
             }
             Ok(Response::Acquired(AcquireReply::Refused(refusal)) | Response::Refused(refusal)) => refusal,
@@ -129,16 +129,18 @@ pub enum What {
     Release,
 }
 
-/// Anything else that is asked of the owner of an id: `Pool::at_owner`. A call that throws is not repeated.
+/// Anything else that is asked of the owner of an id: `Pool::at_owner`.
 pub struct AtOwner {
     owner: Owner,
     what: What,
+    /// Whether a call has thrown.
+    has_failed: bool,
 }
 
 impl AtOwner {
     /// Asks. Each call ends with [`Then::Request`].
     pub fn ask(turn: &mut Turn<'_>, what: What) -> Self {
-        let asked = Self { owner: Owner::new(turn), what };
+        let asked = Self { owner: Owner::new(turn), what, has_failed: false };
         asked.call(turn);
         asked
     }
@@ -165,7 +167,12 @@ impl AtOwner {
                 Fate::Done
             }
             (what, Ok(other)) => unreachable!("not an answer to {what:?}: {other:?}"),
-            (_, Err(_)) => Fate::Unreachable,
+            (_, Err(CallError::Threw(_))) if !self.has_failed => {
+                self.has_failed = true;
+                self.call(turn);
+                return Flow::Waits;
+            }
+            (_, Err(CallError::Threw(_) | CallError::Late)) => Fate::Unreachable,
         };
         turn.answered(fate);
         Flow::Over

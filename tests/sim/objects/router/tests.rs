@@ -2,36 +2,46 @@
 
 use std::rc::Rc;
 
-use cf_warm_pools::config::parse_json;
-use cf_warm_pools::config::resolved::BindingName;
+use cf_warm_pools::config::resolved::{BindingName, Millis};
+use cf_warm_pools::config::{Config, parse_json};
 use cf_warm_pools::core::agent::Refusal as FenceRefusal;
+use cf_warm_pools::core::coordinator::ConfigSource;
 use cf_warm_pools::core::gateway::{Replay, Sticky, hint};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
-use cf_warm_pools::wire::coordinator::PlanReply;
+use cf_warm_pools::core::plan::PlanVersion;
+use cf_warm_pools::wire::coordinator::{ConfigView, PlanReply};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 use libtest_mimic::Trial;
 
-use super::RouterObject;
+use super::{FOUND_WITHIN, RouterObject};
 use crate::faults::Rates;
 use crate::objects::Object;
 use crate::schedule::Schedule;
 use crate::trace::Trace;
 use crate::world::message::{Addr, Fetched, Request, RequestNo, Response, pool_name};
-use crate::world::{Deploy, Happening, World};
+use crate::world::{Deploy, Happening, Private, World};
 
 /// All tests of a router.
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 18] = [
         ("a_known_id_goes_straight_to_its_container", a_known_id_goes_straight_to_its_container),
         ("a_stale_memory_costs_one_question", a_stale_memory_costs_one_question),
         ("nothing_is_remembered_of_containers_without_a_fence", nothing_is_remembered_of_containers_without_a_fence),
         ("a_wrong_shard_count_is_corrected_for_good", a_wrong_shard_count_is_corrected_for_good),
         ("shards_that_disagree_for_ever_are_given_up", shards_that_disagree_for_ever_are_given_up),
         ("a_call_that_throws_is_repeated_once", a_call_that_throws_is_repeated_once),
+        ("a_lookup_and_a_release_that_throw_are_repeated_once", a_lookup_and_a_release_that_throw_are_repeated_once),
         ("a_hint_serves_before_the_shard_has_answered", a_hint_serves_before_the_shard_has_answered),
         ("a_wrong_hint_waits_for_the_shard", a_wrong_hint_waits_for_the_shard),
-        ("a_container_behind_another_binding_is_not_reached", a_container_behind_another_binding_is_not_reached),
+        ("a_wrong_hint_makes_way_for_the_shards_answer", a_wrong_hint_makes_way_for_the_shards_answer),
+        ("a_hint_waits_for_word_of_a_fence", a_hint_waits_for_word_of_a_fence),
+        ("a_hint_is_not_for_what_cannot_be_repeated", a_hint_is_not_for_what_cannot_be_repeated),
+        ("a_container_behind_another_binding_is_reached_by_it", a_container_behind_another_binding_is_reached_by_it),
+        ("nothing_is_remembered_beyond_a_change_of_class", nothing_is_remembered_beyond_a_change_of_class),
+        ("an_unknown_pool_is_sought_at_the_coordinator", an_unknown_pool_is_sought_at_the_coordinator),
+        ("a_pool_that_is_nowhere_is_not_found", a_pool_that_is_nowhere_is_not_found),
+        ("a_coordinator_that_is_silent_is_not_waited_for_long", a_coordinator_that_is_silent_is_not_waited_for_long),
         ("what_is_under_way_is_lost_with_the_isolate", what_is_under_way_is_lost_with_the_isolate),
     ];
     tests
@@ -116,9 +126,31 @@ fn a_call_that_throws_is_repeated_once() {
     stage.expect(&[(1, "Unreachable")]);
 }
 
+fn a_lookup_and_a_release_that_throw_are_repeated_once() {
+    type Ask = fn(&mut RouterObject, &mut World, RequestNo, u32, &SessionId);
+    let asks: [(Ask, &str, Response); 2] = [
+        (RouterObject::lookup, "lookup", Response::Found(None)),
+        (RouterObject::release, "release", Response::Released(false)),
+    ];
+    for (ask, name, answer) in asks {
+        let mut stage = Stage::new();
+        let mut throws = 1;
+        ask(&mut stage.router, &mut stage.world, RequestNo(1), 0, &id());
+        let calls = stage.play(|_| {
+            throws -= 1;
+            Some(if throws >= 0 { Response::Nothing } else { answer.clone() })
+        });
+        assert_eq!(calls, [name, name]);
+        ask(&mut stage.router, &mut stage.world, RequestNo(2), 0, &id());
+        assert_eq!(stage.play(|_| Some(Response::Nothing)), [name, name]);
+        stage.expect(&[(1, "Done"), (2, "Unreachable")]);
+    }
+}
+
 fn a_hint_serves_before_the_shard_has_answered() {
     let mut stage = Stage::new();
     stage.hint(1);
+    stage.learn_fence();
     stage.request(1, Replay::Anytime);
     let calls = stage.play(|call| match call.1 {
         Request::Acquire(_) => None,
@@ -134,7 +166,8 @@ fn a_hint_serves_before_the_shard_has_answered() {
 fn a_wrong_hint_waits_for_the_shard() {
     let mut stage = Stage::new();
     stage.hint(1);
-    stage.request(1, Replay::IfUnsent);
+    stage.learn_fence();
+    stage.request(1, Replay::Anytime);
     let calls = stage.play(|call| match (call.1, fetched(call)) {
         (Request::Acquire(_), _) => None,
         (_, Some(to)) if to == container(1) => Some(Response::Fetched(Fetched::Fenced(FenceRefusal::NotYours))),
@@ -144,22 +177,104 @@ fn a_wrong_hint_waits_for_the_shard() {
     stage.expect(&[(1, "Unreachable")]);
 }
 
-fn a_container_behind_another_binding_is_not_reached() {
+fn a_wrong_hint_makes_way_for_the_shards_answer() {
     let mut stage = Stage::new();
-    let binding = BindingName::try_from("AGENT_2".to_owned()).unwrap();
-    stage.world.platform.addressed_by(container(1), &binding);
+    stage.hint(1);
+    stage.learn_fence();
+    stage.shard = Pace::Slow;
     stage.request(1, Replay::Anytime);
-    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "acquire"]);
-    stage.request(2, Replay::Anytime);
-    let calls = stage.play(|(to, request)| match request {
-        Request::Acquire(_) => {
-            let assignment = Assignment { binding: Some(binding.clone()), ..assignment(1, true) };
-            Some(Response::Acquired(AcquireReply::Assigned(assignment)))
-        }
-        _ => assigns((to, request), 1),
+    let calls = stage.play(|call| match fetched(call) {
+        Some(to) if to == container(1) => Some(Response::Fetched(Fetched::Fenced(FenceRefusal::NotYours))),
+        _ => assigns(call, 2),
     });
-    assert_eq!(calls, ["acquire", "fetch 1"]);
-    stage.expect(&[(1, "Denied(ContainerChanged)"), (2, "Served")]);
+    assert_eq!(calls, ["acquire", "fetch 1", "fetch 2"]);
+    assert_eq!(stage.world.kv_read(&key()).unwrap(), Some(hint::value(sticky(2))));
+    stage.expect(&[(1, "Served")]);
+}
+
+fn a_hint_waits_for_word_of_a_fence() {
+    let mut stage = Stage::new();
+    stage.hint(2);
+    stage.shard = Pace::Slow;
+    stage.request(1, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"]);
+    stage.expect(&[(1, "Served")]);
+}
+
+fn a_hint_is_not_for_what_cannot_be_repeated() {
+    let mut stage = Stage::new();
+    stage.hint(2);
+    stage.learn_fence();
+    stage.shard = Pace::Slow;
+    stage.request(1, Replay::IfUnsent);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"]);
+    stage.expect(&[(1, "Served")]);
+}
+
+fn a_container_behind_another_binding_is_reached_by_it() {
+    let mut stage = Stage::new();
+    let other = BindingName::try_from("AGENT_2".to_owned()).unwrap();
+    stage.world.platform.addressed_by(container(1), &other);
+    // A shard of older code does not tell it: then the wrong object turns the request away.
+    let tells = |binding: Option<BindingName>| {
+        move |(to, request): (Addr, &Request)| match request {
+            Request::Acquire(_) => {
+                let assignment = Assignment { binding: binding.clone(), ..assignment(1, true) };
+                Some(Response::Acquired(AcquireReply::Assigned(assignment)))
+            }
+            _ => assigns((to, request), 1),
+        }
+    };
+    stage.request(1, Replay::Anytime);
+    assert_eq!(stage.play(tells(None)), ["acquire", "acquire"]);
+    for number in [2, 3] {
+        stage.request(number, Replay::Anytime);
+        assert_eq!(stage.play(tells(Some(other.clone()))), ["acquire", "fetch 1"], "it is not remembered");
+    }
+    stage.expect(&[(1, "Denied(ContainerChanged)"), (2, "Served"), (3, "Served")]);
+}
+
+fn nothing_is_remembered_beyond_a_change_of_class() {
+    let mut stage = Stage::new();
+    let agent = BindingName::try_from("AGENT".to_owned()).unwrap();
+    stage.world.platform.addressed_by(container(1), &agent);
+    stage.request(1, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"]);
+    // Of the new class, any object that is asked starts a container: this would be reported.
+    stage.coordinator = Coordinator::Changed(config("CLASS", &["p0"]));
+    stage.request(2, Replay::Anytime);
+    stage.play(|request| assigns(request, 1));
+    stage.request(3, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"]);
+    assert_eq!(stage.world.oracle.violations().len(), 0);
+    stage.expect(&[(1, "Served"), (2, "Served"), (3, "Served")]);
+}
+
+fn an_unknown_pool_is_sought_at_the_coordinator() {
+    let mut stage = Stage::new();
+    stage.coordinator = Coordinator::Changed(config("AGENT", &["p0", "p1"]));
+    stage.router.request(&mut stage.world, RequestNo(1), 1, &id(), Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"]);
+    stage.expect(&[(1, "Served")]);
+}
+
+fn a_pool_that_is_nowhere_is_not_found() {
+    let mut stage = Stage::new();
+    for number in [1, 2] {
+        stage.router.get_container(&mut stage.world, RequestNo(number), 1, &id());
+    }
+    assert_eq!(stage.play(|request| assigns(request, 1)), [""; 0]);
+    stage.expect(&[(1, "NoPool"), (2, "NoPool")]);
+}
+
+fn a_coordinator_that_is_silent_is_not_waited_for_long() {
+    let mut stage = Stage::new();
+    stage.coordinator = Coordinator::Silent;
+    let asked_at = stage.world.now;
+    stage.router.lookup(&mut stage.world, RequestNo(1), 1, &id());
+    assert_eq!(stage.play(|request| assigns(request, 1)), [""; 0]);
+    assert_eq!(stage.world.now - asked_at, FOUND_WITHIN);
+    stage.expect(&[(1, "NoPool")]);
 }
 
 fn what_is_under_way_is_lost_with_the_isolate() {
@@ -174,21 +289,43 @@ fn what_is_under_way_is_lost_with_the_isolate() {
 struct Stage {
     world: World,
     router: RouterObject,
+    coordinator: Coordinator,
+    shard: Pace,
+}
+
+/// What the coordinator says of the configuration.
+enum Coordinator {
+    Current,
+    Changed(Config),
+    Silent,
+}
+
+/// How fast shards answer.
+#[derive(PartialEq, Eq)]
+enum Pace {
+    Quick,
+    /// Later than the id cache, and than any container.
+    Slow,
 }
 
 impl Stage {
     fn new() -> Self {
         let schedule = Schedule { rates: Rates::none(), ..Schedule::of_seed(1) };
         let mut world = World::new(&schedule, Trace::readable());
-        let config = r#"{"pools": {"p0": {"container": "AGENT", "shards": 4, "id_cache": "KV"}}}"#;
-        world.deploys.made.push(Deploy { stamp: 1, config: Rc::new(parse_json(config).unwrap()) });
-        Self { world, router: RouterObject::new(0) }
+        world.deploys.made.push(Deploy { stamp: 1, config: Rc::new(config("AGENT", &["p0"])) });
+        Self { world, router: RouterObject::new(0), coordinator: Coordinator::Current, shard: Pace::Quick }
     }
 
     /// The id cache has this container.
     fn hint(&mut self, number: u128) {
-        let sticky = Sticky { container: container(number), epoch: Epoch(1) };
-        self.world.kv_write(&key(), Some(hint::value(sticky))).unwrap();
+        self.world.kv_write(&key(), Some(hint::value(sticky(number)))).unwrap();
+    }
+
+    /// Another id gets a container, and with it the router learns that the pool's class has a fence.
+    fn learn_fence(&mut self) {
+        let bob = SessionId::try_from("bob".to_owned()).unwrap();
+        self.router.get_container(&mut self.world, RequestNo(100), 0, &bob);
+        assert_eq!(self.play(|request| assigns(request, 2)), ["acquire", "fetch 2"]);
     }
 
     fn request(&mut self, number: u64, replay: Replay) {
@@ -199,12 +336,13 @@ impl Stage {
     /// that have reached somebody, but for those of the coordinator.
     fn play(&mut self, mut answer: impl FnMut((Addr, &Request)) -> Option<Response>) -> Vec<String> {
         let mut calls = Vec::new();
+        let mut held_back = Vec::new();
         while let Some(happening) = self.world.next() {
             let ended = match happening {
                 Happening::Arrives(call) => {
                     let Some(arrival) = self.world.arrives(call) else { continue };
                     let answer = match &arrival.request {
-                        Request::Plan(_) => Some(Response::RoutePlan(PlanReply::Current)),
+                        Request::Plan(_) => self.coordinator.answer(),
                         request => {
                             calls.push(named(arrival.to, request));
                             answer((arrival.to, request))
@@ -212,6 +350,10 @@ impl Stage {
                     };
                     match answer {
                         None => {}
+                        Some(response) if self.shard == Pace::Slow && matches!(response, Response::Acquired(_)) => {
+                            held_back.push((call, response));
+                            self.world.later(self.router.addr, SLOW, Private::KvRead(NOBODYS));
+                        }
                         Some(Response::Nothing) => self.world.throw(call, "Network connection lost."),
                         Some(response) => self.world.answer(call, response),
                     }
@@ -219,6 +361,12 @@ impl Stage {
                 }
                 Happening::Answered(call) => self.world.answered(call),
                 Happening::Expires(call) => self.world.expires(call),
+                Happening::Private { what: Private::KvRead(NOBODYS), .. } => {
+                    for (call, response) in held_back.drain(..) {
+                        self.world.answer(call, response);
+                    }
+                    None
+                }
                 Happening::Private { addr, life, what } => {
                     if self.world.life(addr) == life {
                         self.router.private(&mut self.world, what);
@@ -232,6 +380,7 @@ impl Stage {
             }
         }
         assert!(self.router.tasks.is_empty(), "something of a request goes on for ever");
+        assert!(self.router.seekers.is_empty(), "a request waits for the coordinator for ever");
         calls
     }
 
@@ -240,7 +389,7 @@ impl Stage {
         let lines = self.world.trace.lines();
         for (number, fate) in fates {
             let of_request = |line: &&String| {
-                let answers = ["Served", "Done", "Refused", "Denied", "Unreachable", "Lost"];
+                let answers = ["Served", "Done", "NoPool", "Refused", "Denied", "Unreachable", "Lost"];
                 let told =
                     line.rsplit_once(": ").is_some_and(|(_, told)| answers.iter().any(|fate| told.starts_with(fate)));
                 told && [" ", ":"].iter().any(|end| line.contains(&format!("request {number}{end}")))
@@ -249,6 +398,21 @@ impl Stage {
             assert_eq!(told.len(), 1, "request {number}: {told:?}");
             assert!(told[0].contains(&format!(": {fate}")), "{told:?}");
         }
+    }
+}
+
+impl Coordinator {
+    fn answer(&self) -> Option<Response> {
+        let reply = match self {
+            Self::Current => PlanReply::Current,
+            Self::Changed(config) => PlanReply::Changed(Box::new(ConfigView {
+                version: PlanVersion { version: 1, stamp: 1 },
+                source: ConfigSource::Admin,
+                config: config.clone(),
+            })),
+            Self::Silent => return None,
+        };
+        Some(Response::RoutePlan(reply))
     }
 }
 
@@ -274,8 +438,20 @@ fn assignment(number: u128, fenced: bool) -> Assignment {
         outcome: Outcome::Warm,
         reason: None,
         shard: ShardIndex(0),
-        binding: None,
+        binding: BindingName::try_from("AGENT".to_owned()).ok(),
     }
+}
+
+/// As an assignment of this container is remembered.
+fn sticky(number: u128) -> Sticky {
+    Sticky { container: container(number), epoch: Epoch(1) }
+}
+
+/// These pools, all of one class.
+fn config(class: &str, pools: &[&str]) -> Config {
+    let pool = |name| format!(r#"{name:?}: {{"container": {class:?}, "shards": 4, "id_cache": "KV"}}"#);
+    let pools: Vec<String> = pools.iter().map(pool).collect();
+    parse_json(&format!(r#"{{"pools": {{{}}}}}"#, pools.join(", "))).unwrap()
 }
 
 /// The container that a request is sent to.
@@ -287,9 +463,11 @@ fn fetched((to, request): (Addr, &Request)) -> Option<ContainerId> {
 }
 
 fn named(to: Addr, request: &Request) -> String {
-    match fetched((to, request)) {
-        Some(to) => format!("fetch {}", if to == container(1) { 1 } else { 2 }),
-        None => "acquire".to_owned(),
+    match (fetched((to, request)), request) {
+        (Some(to), _) => format!("fetch {}", if to == container(1) { 1 } else { 2 }),
+        (None, Request::Lookup(_)) => "lookup".to_owned(),
+        (None, Request::Release(_)) => "release".to_owned(),
+        (None, _) => "acquire".to_owned(),
     }
 }
 
@@ -304,3 +482,8 @@ fn id() -> SessionId {
 fn key() -> String {
     hint::key(&pool_name(0), &id())
 }
+
+/// How late a slow shard answers.
+const SLOW: Millis = Millis::from_secs(1);
+/// A read of the id cache that nobody began: it wakes the stage, to give the answers that were held back.
+const NOBODYS: RequestNo = RequestNo(u64::MAX);

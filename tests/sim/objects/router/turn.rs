@@ -4,15 +4,16 @@
 //! a request that goes by the wrong binding is answered here, as the object that it would reach would: an agent that was
 //! never started refuses; a JavaScript class starts a container, of which no shard knows.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use cf_warm_pools::config::Config;
-use cf_warm_pools::config::resolved::{BindingName, Millis, PoolName, ShardCount};
+use cf_warm_pools::config::resolved::{BindingName, Millis, ShardCount};
 use cf_warm_pools::core::agent::Refusal as FenceRefusal;
 use cf_warm_pools::core::coordinator::ConfigSource;
-use cf_warm_pools::core::gateway::{Destination, RouteCache, Routing, Sticky, hint};
+use cf_warm_pools::core::gateway::hint::{self, Correction};
+use cf_warm_pools::core::gateway::{Destination, Fences, RouteCache, Routing, Sticky};
 use cf_warm_pools::core::id::SessionId;
+use cf_warm_pools::core::outcome::Assignment;
 use cf_warm_pools::core::plan::PlanVersion;
 
 use super::{FETCH_LIMIT, Pool};
@@ -31,8 +32,7 @@ const KV_LATENCY: (u64, u64) = (1, 40);
 pub struct Isolate {
     routing: Routing,
     pub cache: RouteCache,
-    /// Pools whose containers have no fence, as far as seen.
-    unfenced: BTreeSet<PoolName>,
+    fences: Fences,
 }
 
 impl Isolate {
@@ -44,7 +44,7 @@ impl Isolate {
         Self {
             routing: Routing::carried(deploy.config, ConfigSource::Bundled, deploy.stamp),
             cache: if forgetful { RouteCache::with_capacity(SMALL_CACHE) } else { RouteCache::default() },
-            unfenced: BTreeSet::new(),
+            fences: Fences::default(),
         }
     }
 
@@ -61,12 +61,10 @@ impl Isolate {
         self.routing.adopt(version, source, config)
     }
 
-    /// A container of the pool has no fence, or has one.
-    pub fn note_fence(&mut self, pool: &PoolName, fenced: bool) {
-        if fenced {
-            self.unfenced.remove(pool);
-        } else if !self.unfenced.contains(pool) {
-            self.unfenced.insert(pool.clone());
+    /// A shard has said of a container whether it has a fence.
+    pub fn note_fence(&mut self, assignment: &Assignment) {
+        if let Some(binding) = &assignment.binding {
+            self.fences.note(binding, assignment.fenced);
         }
     }
 }
@@ -109,18 +107,23 @@ impl Turn<'_> {
     }
 
     pub fn remembered(&mut self) -> Option<Sticky> {
-        self.isolate.cache.get(&self.pool.name, self.id)
+        self.isolate.cache.get(&self.pool.name, &self.pool.container, self.id)
     }
 
     pub fn remember(&mut self, sticky: Sticky) {
-        self.isolate.cache.put(&self.pool.name, self.id, sticky);
+        self.isolate.cache.put(&self.pool.name, &self.pool.container, self.id, sticky);
+    }
+
+    /// What may be remembered of an assignment.
+    pub fn sticky(&self, assignment: &Assignment) -> Option<Sticky> {
+        Destination::from(assignment).sticky(&self.pool.container)
     }
 
     /// Sends the request to a container, which ends with [`Then::Request`]; or tells at once what becomes of it.
     pub fn send(&mut self, to: &Destination) -> Option<Fetched> {
         let container = to.container;
         self.note(|| format!("to {container} at {:?}, {}", to.fence, to.outcome.as_str()));
-        let binding = to.binding.as_ref().unwrap_or(&self.pool.container);
+        let binding = to.binding(&self.pool.container);
         if !self.world.platform.is_behind(container, binding) {
             return Some(self.misled(to, binding));
         }
@@ -145,9 +148,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether there is an id cache that is of use.
     pub fn has_id_cache(&self) -> bool {
-        self.pool.id_cache.is_some() && !self.isolate.unfenced.contains(&self.pool.name)
+        self.pool.id_cache.is_some()
+    }
+
+    /// Whether the pool's class is known to check whom it serves, so that a hint may be followed.
+    pub fn has_fence(&self) -> bool {
+        self.isolate.fences.has(&self.pool.container)
     }
 
     /// Begins to read the id cache, which ends with [`Private::KvRead`].
@@ -167,6 +174,15 @@ impl Turn<'_> {
     pub fn update_hint(&mut self, sticky: Sticky) {
         if self.read_hint() != Some(sticky) {
             self.write_hint(Some(sticky));
+        }
+    }
+
+    /// Mends a hint that was tried, now that the shard has said what the id has.
+    pub fn correct_hint(&mut self, tried: Sticky, answer: Option<Sticky>) {
+        match hint::correction(tried, answer).filter(|_| self.has_id_cache()) {
+            Some(Correction::Write(sticky)) => self.write_hint(Some(sticky)),
+            Some(Correction::Forget) => self.write_hint(None),
+            None => {}
         }
     }
 

@@ -29,8 +29,8 @@ enum Stage {
     Asks(Question, AfterQuestion),
     /// It waits for a container.
     Sends(Destination, Option<Box<Open>>),
-    /// It is over; the answer of the shard is waited for, to be remembered.
-    Learns(Question),
+    /// It is over, served by way of this hint; the answer of the shard is waited for, to be remembered.
+    Learns(Question, Sticky),
     Over,
 }
 
@@ -39,10 +39,13 @@ enum Stage {
 enum AfterQuestion {
     Nothing,
     WriteHint,
+    /// This one was tried, and served nobody.
+    CorrectHint(Sticky),
 }
 
-/// A question that is not looked at.
+/// A question that is not looked at, while a hint is tried.
 struct Open {
+    hint: Sticky,
     question: Question,
     answer: Option<Answer>,
 }
@@ -59,7 +62,7 @@ impl Way {
     pub fn begin(turn: &mut Turn<'_>, replay: Replay) -> Self {
         let known = turn.remembered();
         let (dispatch, next) = Dispatch::new(replay, known);
-        let may_hint = known.is_none() && replay != Replay::Never;
+        let may_hint = known.is_none() && replay == Replay::Anytime;
         let mut way = Self { dispatch, known, may_hint, stage: Stage::Over, reading: None };
         way.go(turn, next, None);
         way
@@ -81,7 +84,7 @@ impl Way {
                 open.answer = Some(answer);
                 self.stage = Stage::Sends(to, Some(open));
             }
-            Stage::Learns(question) => self.learn(turn, question, answer),
+            Stage::Learns(question, hint) => self.learn(turn, question, hint, answer),
             Stage::Sends(_, None) | Stage::Over => unreachable!("no question is open"),
         }
     }
@@ -116,7 +119,7 @@ impl Way {
                     None => self.stage = Stage::Asks(question, AfterQuestion::WriteHint),
                     Some(hint) => {
                         let next = self.dispatch.hinted(hint).unwrap_or(Next::Ask { suspect: None });
-                        self.go(turn, next, Some(Box::new(Open { question, answer: None })));
+                        self.go(turn, next, Some(Box::new(Open { hint, question, answer: None })));
                     }
                 }
             }
@@ -127,9 +130,11 @@ impl Way {
         match next {
             Next::Ask { suspect } => match open.map(|open| *open) {
                 None => self.ask(turn, suspect),
-                Some(Open { question, answer: None }) => self.stage = Stage::Asks(question, AfterQuestion::Nothing),
-                Some(Open { question, answer: Some(answer) }) => {
-                    self.poll(turn, question, AfterQuestion::Nothing, answer);
+                Some(Open { hint, question, answer: None }) => {
+                    self.stage = Stage::Asks(question, AfterQuestion::CorrectHint(hint));
+                }
+                Some(Open { hint, question, answer: Some(answer) }) => {
+                    self.poll(turn, question, AfterQuestion::CorrectHint(hint), answer);
                 }
             },
             Next::Send(to) => match turn.send(&to) {
@@ -143,11 +148,11 @@ impl Way {
     /// Asks the shard, and beside it the id cache when a hint would be of use.
     fn ask(&mut self, turn: &mut Turn<'_>, suspect: Option<ContainerId>) {
         let may_hint = std::mem::take(&mut self.may_hint);
-        let has_id_cache = turn.has_id_cache();
+        let (has_id_cache, has_fence) = (turn.has_id_cache(), turn.has_fence());
         let question = Question::ask(turn, suspect);
         let after = if !has_id_cache {
             AfterQuestion::Nothing
-        } else if !may_hint || suspect.is_some() {
+        } else if !may_hint || suspect.is_some() || !has_fence {
             AfterQuestion::WriteHint
         } else {
             self.reading = Some(Reading::Race);
@@ -164,12 +169,14 @@ impl Way {
             return;
         };
         if let Some(Reading::Race) = self.reading {
-            self.reading = result.as_ref().ok().and_then(sticky).map(Reading::Compare);
+            self.reading = result.as_ref().ok().and_then(|assignment| turn.sticky(assignment)).map(Reading::Compare);
         }
         match result {
             Ok(assignment) => {
-                if let AfterQuestion::WriteHint = after {
-                    write_hint(turn, &assignment);
+                match after {
+                    AfterQuestion::Nothing => {}
+                    AfterQuestion::WriteHint => write_hint(turn, &assignment),
+                    AfterQuestion::CorrectHint(tried) => turn.correct_hint(tried, turn.sticky(&assignment)),
                 }
                 let next = self.dispatch.assigned(&assignment);
                 self.go(turn, next, None);
@@ -191,16 +198,16 @@ impl Way {
             // A response like any other: a 502, and whatever a container says that is asked without an epoch.
             Fetched::Failed | Fetched::Fenced(_) => Fate::Denied(DenialCode::ContainerUnreachable),
         };
-        match to.sticky() {
+        match to.sticky(&turn.pool.container) {
             Some(sticky) if self.known != Some(sticky) => turn.remember(sticky),
             Some(_) | None => {}
         }
         turn.answered(fate);
-        // A hint was right before the shard had answered; its answer is the better memory.
+        // The hint was right before the shard had answered; its answer is the better memory.
         match open.map(|open| *open) {
             None => {}
-            Some(Open { question, answer: None }) => self.stage = Stage::Learns(question),
-            Some(Open { question, answer: Some(answer) }) => self.learn(turn, question, answer),
+            Some(Open { hint, question, answer: None }) => self.stage = Stage::Learns(question, hint),
+            Some(Open { hint, question, answer: Some(answer) }) => self.learn(turn, question, hint, answer),
         }
     }
 
@@ -211,26 +218,24 @@ impl Way {
         self.go(turn, next, open);
     }
 
-    fn learn(&mut self, turn: &mut Turn<'_>, mut question: Question, answer: Answer) {
+    fn learn(&mut self, turn: &mut Turn<'_>, mut question: Question, hint: Sticky, answer: Answer) {
         match question.ended(turn, answer) {
-            None => self.stage = Stage::Learns(question),
+            None => self.stage = Stage::Learns(question, hint),
             Some(Ok(assignment)) => {
-                if let Some(sticky) = sticky(&assignment) {
+                let sticky = turn.sticky(&assignment);
+                if let Some(sticky) = sticky {
                     turn.remember(sticky);
                 }
+                turn.correct_hint(hint, sticky);
             }
             Some(Err(_)) => {}
         }
     }
 }
 
-fn sticky(assignment: &Assignment) -> Option<Sticky> {
-    Destination::from(assignment).sticky()
-}
-
 /// Writes a hint that is new, as far as this isolate knows.
 fn write_hint(turn: &mut Turn<'_>, assignment: &Assignment) {
-    let Some(sticky) = sticky(assignment) else { return };
+    let Some(sticky) = turn.sticky(assignment) else { return };
     if assignment.outcome != Outcome::Sticky || turn.remembered() != Some(sticky) {
         turn.write_hint(Some(sticky));
     }

@@ -45,13 +45,13 @@ mutants! {
     // The shard: who gets which container.
 
     /// A second caller of an id that waits gets a place, and so a start, of its own.
-    NoSingleFlight = "no-single-flight" breaks ["single", "answered"];
+    NoSingleFlight = "no-single-flight" breaks ["single", "answered", "bounded"];
     /// A caller who doubted a container that turned out to live is given another one.
     DoubtGivesAnother = "doubt-gives-another" breaks ["single", "sticky"];
     /// A caller who doubted a container is never answered.
     DoubterNeverAnswered = "doubter-never-answered" breaks ["answered"];
     /// A caller whose time is up is left waiting.
-    LateNeverRefused = "late-never-refused" breaks ["answered"];
+    LateNeverRefused = "late-never-refused" breaks ["answered", "converging"];
     /// An id that was released gets its next container while the former one may still serve it.
     NoFenceWait = "no-fence-wait" breaks ["single"];
     /// A shard gives containers to ids that another shard owns.
@@ -146,17 +146,17 @@ mutants! {
     /// A deploy drops what the admin API has set.
     AdminLostOnDeploy = "admin-lost-on-deploy" breaks ["all-or-nothing", "converging"];
     /// A deploy changes the shard count of a pool in force.
-    ShardCountChanges = "shard-count-changes" breaks ["sticky", "single"];
+    ShardCountChanges = "shard-count-changes" breaks ["sticky", "single", "all-or-nothing"];
     /// A change of the configuration does not count the version up.
     VersionStandsStill = "version-stands-still" breaks ["converging", "all-or-nothing"];
     /// A configuration that cannot be put in force as it is is accepted all the same.
     ObjectionsIgnored = "objections-ignored" breaks ["all-or-nothing"];
     /// What is put in force is not written.
-    RegistryNotWritten = "registry-not-written" breaks ["durable", "converging", "all-or-nothing"];
+    RegistryNotWritten = "registry-not-written" breaks ["durable", "converging", "all-or-nothing", "bounded", "sticky"];
     /// A shard takes whatever plan comes, older or not.
     OlderPlanWins = "older-plan-wins" breaks ["converging", "all-or-nothing", "bounded"];
     /// A pool that is taken out of the configuration keeps its stock.
-    RetiredStaysWarm = "retired-stays-warm" breaks ["converging"];
+    RetiredStaysWarm = "retired-stays-warm" breaks ["converging", "bounded"];
 
     // The agent.
 
@@ -179,14 +179,14 @@ mutants! {
     /// A destruction that failed counts as done.
     AgentGivesUpDestroy = "agent-gives-up-destroy" breaks ["accounted"];
     /// A container is destroyed because the call that watched it failed.
-    AgentBelievesLostMonitor = "agent-believes-lost-monitor" breaks ["sticky", "unknown-is-not-dead"];
+    AgentBelievesLostMonitor = "agent-believes-lost-monitor" breaks ["sticky", "unknown-is-not-dead", "accounted"];
     /// A container is started before the agent's record is written.
     AgentStartNotWritten = "agent-start-not-written" breaks ["durable", "accounted"];
 
     // The gateway.
 
     /// A request that may have arrived is sent again though repeating it is not safe.
-    UnsafeReplay = "unsafe-replay" breaks ["answered"];
+    UnsafeReplay = "unsafe-replay" breaks ["at-most-once"];
     /// A router takes whatever configuration comes, older or not.
     RoutingFlipsBack = "routing-flips-back" breaks ["converging", "all-or-nothing"];
     /// A router never takes another configuration than the one it began with.
@@ -237,6 +237,7 @@ mod tests {
             "all-or-nothing",
             "unknown-is-not-dead",
             "answered",
+            "at-most-once",
             "durable",
         ];
         let names: BTreeSet<&str> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();

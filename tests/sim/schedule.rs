@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dice::{Dice, Key, Stream};
 use crate::faults::{Fault, Rates, Strike};
+use crate::world::network::By;
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -79,8 +80,11 @@ pub enum What {
     /// A new version of the Worker rolls out, within this time.
     Deploy { config: usize, within: Millis },
     Evict(Target),
-    CutOff { target: Target, duration: Millis },
+    CutOff { target: Target, by: By, duration: Millis },
     CoordinatorDown { duration: Millis },
+    /// A container that serves an id is cut off from all but users, its shard is dropped, and the id is given up, while the
+    /// users go on: what the fence is for.
+    Strand { router: u32, nth: u32, duration: Millis },
     /// A process ends.
     Kill { nth: u32 },
     /// The platform has room for so many processes only.
@@ -266,8 +270,16 @@ impl Schedule {
         some(draw, Fault::Evicted, 10, &mut |draw| What::Evict(target(draw)));
         some(draw, Fault::Partition, 6, &mut |draw| What::CutOff {
             target: target(draw),
+            by: draw.pick(&[By::Anybody, By::Objects]),
             duration: Millis(draw.between(1_000, 100_000)),
         });
+        if draw.chance(0.4) {
+            some(draw, Fault::Partition, 3, &mut |draw| What::Strand {
+                router: draw.below(u64::from(routers)) as u32,
+                nth: draw.draw() as u32,
+                duration: Millis(draw.between(20_000, 100_000)),
+            });
+        }
         some(draw, Fault::CoordinatorDown, 2, &mut |draw| What::CoordinatorDown {
             duration: Millis(draw.between(10_000, 300_000)),
         });

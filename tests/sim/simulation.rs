@@ -25,6 +25,7 @@ use crate::oracle::Fate;
 pub use crate::oracle::Violation;
 use crate::schedule::{Climate, Schedule, Target, What, session};
 use crate::trace::Trace;
+use crate::world::network::By;
 use crate::world::message::{Addr, Request, RequestNo, Then, pool_name, pool_number};
 use crate::world::platform::Kind;
 use crate::world::{Deploy, Happening, START, World, hash};
@@ -54,6 +55,10 @@ pub struct Report {
 pub const SETTLE: Millis = Millis::from_secs(240);
 /// How long the last requests may take.
 const AFTERWARDS: Millis = Millis::from_secs(130);
+/// No caller waits longer for a shard: not for two checks of a container that it doubts, and then for its own time.
+const LONGEST_WAIT: Millis = Millis::from_secs(120);
+/// How long after the last fault somebody looks at the pools: by then a router asks the coordinator again.
+const LOOKS_AFTER: Millis = Millis::from_secs(10);
 /// How often, and with which pause, it is looked at whether all is well before something is wrong.
 const LOOKS: u32 = 40;
 const LOOK_AGAIN: Millis = Millis(500);
@@ -211,6 +216,7 @@ impl<'s> Simulation<'s> {
             }
             Happening::Operation(index) => self.operate(&self.schedule.operations[index].what.clone()),
             Happening::Heals => self.heal(),
+            Happening::Looks => self.look(),
             Happening::Settled => self.settled(),
             Happening::Ends => self.end(),
         }
@@ -330,16 +336,17 @@ impl<'s> Simulation<'s> {
                     self.forget(addr);
                 }
             }
-            What::CutOff { target, duration } => {
+            What::CutOff { target, by, duration } => {
                 if let Some(addr) = self.target(target) {
                     self.world.faults.count(Fault::Partition);
-                    self.world.cut_off(addr, duration);
+                    self.world.cut_off(addr, by, duration);
                 }
             }
             What::CoordinatorDown { duration } => {
                 self.world.faults.count(Fault::CoordinatorDown);
-                self.world.cut_off(Addr::Coordinator, duration);
+                self.world.cut_off(Addr::Coordinator, By::Anybody, duration);
             }
+            What::Strand { router, nth, duration } => self.strand(router, nth, duration),
             What::Kill { nth } => {
                 let running: Vec<ContainerId> = self.world.platform.running().collect();
                 if let Some(&container) = running.get(nth as usize % running.len().max(1)) {
@@ -362,6 +369,20 @@ impl<'s> Simulation<'s> {
                 }
             }
         }
+    }
+
+    fn strand(&mut self, router: u32, nth: u32, duration: Millis) {
+        let Some((container, shard, (pool, session))) = self.world.oracle.books().nth_assigned(nth) else { return };
+        self.world.faults.count(Fault::Partition);
+        self.world.cut_off(Addr::Container(container), By::Objects, duration);
+        self.forget(shard);
+        for _ in 0..3 {
+            let request = self.request_no();
+            let router = &mut self.routers[router as usize];
+            router.request(&mut self.world, request, pool, &session, Replay::Anytime);
+        }
+        let request = self.request_no();
+        self.routers[router as usize].release(&mut self.world, request, pool, &session);
     }
 
     fn request_no(&mut self) -> RequestNo {
@@ -427,7 +448,11 @@ impl<'s> Simulation<'s> {
         self.world.faults.heal();
         self.world.reconnect();
         self.world.platform.heal();
-        // Somebody looks at the pools, as somebody does.
+        self.world.after(LOOKS_AFTER, Happening::Looks);
+    }
+
+    /// Somebody looks at the pools, as somebody does.
+    fn look(&mut self) {
         for pool in self.schedule.configs[0].pools.keys().map(pool_number).collect::<Vec<_>>() {
             for router in 0..self.routers.len() {
                 let request = self.request_no();
@@ -481,6 +506,13 @@ impl<'s> Simulation<'s> {
         }
         if self.schedule.climate.serves_everybody() && self.peers.is_none() {
             self.check_service();
+        }
+        for shard in self.shards.values() {
+            let since = shard.longest_waiting().filter(|&since| now > since + LONGEST_WAIT);
+            if let Some(since) = since {
+                let what = format!("a caller of {} waits for {:?}", shard.id(), now - since);
+                self.world.oracle.broken(now, "answered", what);
+            }
         }
         for overdue in self.world.oracle.overdue(now) {
             self.world.oracle.broken(now, "answered", format!("{overdue} was never answered"));

@@ -27,13 +27,15 @@ pub struct Routing {
     /// Shard counts in force that shards have told.
     shards: BTreeMap<PoolName, ShardCount>,
     asked_at: Option<Millis>,
+    /// Whether the coordinator has ever answered.
+    heard: bool,
 }
 
 impl Routing {
     /// What the Worker carries, made at `stamp` (ms since 1970).
     pub fn carried(config: Rc<Config>, source: ConfigSource, stamp: u64) -> Self {
         let version = PlanVersion { version: 0, stamp };
-        Self { carried_stamp: stamp, version, source, config, shards: BTreeMap::new(), asked_at: None }
+        Self { carried_stamp: stamp, version, source, config, shards: BTreeMap::new(), asked_at: None, heard: false }
     }
 
     /// The configuration.
@@ -74,9 +76,21 @@ impl Routing {
         Some(self.version)
     }
 
+    /// The version to ask about before a request without a route is told so: at any time, until the coordinator has answered
+    /// once, for what the Worker carries may be far from what is in force.
+    pub fn first_question(&self) -> Option<PlanVersion> {
+        (!self.heard).then_some(self.version)
+    }
+
+    /// The coordinator says that the configuration known is in force.
+    pub fn confirm(&mut self) {
+        self.heard = true;
+    }
+
     /// The coordinator says that this one is in force. Returns whether it is taken: it must be newer, and, unless an
     /// administrator set it, no older than what this Worker carries, of which the coordinator may not have heard yet.
     pub fn adopt(&mut self, version: PlanVersion, source: ConfigSource, config: Config) -> bool {
+        self.heard = true;
         let outdated = match source {
             ConfigSource::Admin => false,
             ConfigSource::Bundled | ConfigSource::Var => version.stamp < self.carried_stamp,
@@ -114,6 +128,18 @@ mod tests {
         assert_eq!(routing.question(Millis(14_999)), None);
         assert_eq!(routing.question(Millis(15_000)), Some(version(0, 100)), "also when the last one was lost");
         assert_eq!(routing.question(Millis(3)), Some(version(0, 100)), "also when the clock went back");
+    }
+
+    #[test]
+    fn a_request_without_a_route_asks_until_there_was_an_answer() {
+        let mut routing = carried();
+        assert_eq!(routing.question(Millis(10_000)), Some(version(0, 100)));
+        assert_eq!(routing.first_question(), Some(version(0, 100)), "the answer to the other is not there yet");
+        routing.confirm();
+        assert_eq!(routing.first_question(), None);
+        let mut routing = carried();
+        routing.adopt(version(1, 100), Bundled, Config::default());
+        assert_eq!(routing.first_question(), None);
     }
 
     #[test]

@@ -190,10 +190,10 @@ impl Shard {
                     RefusalCode::Timeout,
                     "the id's former container could not be reached, and may serve it until its lease runs out",
                 )
-            } else if self.gate.failures > 0 {
-                self.start_failed(now)
             } else if self.room(now) == 0 && self.starting.is_empty() {
                 self.retry_later(RefusalCode::AtCapacity, "every container that the pool may have is in use")
+            } else if self.gate.failures > 0 {
+                self.start_failed(now)
             } else {
                 self.retry_later(RefusalCode::Timeout, "no container was ready in time")
             };

@@ -73,6 +73,11 @@ pub fn known(env: &Env) -> (Rc<Config>, Option<Question>) {
     })
 }
 
+/// The question for a request without a route, when none is due: until the coordinator has answered this isolate once.
+pub fn first_question(env: &Env) -> Option<Question> {
+    with(env, |isolate| isolate.routing.first_question().map(Question))
+}
+
 /// A question to the coordinator: whether this version is in force. It is to be asked, for it counts as asked.
 #[must_use]
 pub struct Question(PlanVersion);
@@ -112,7 +117,7 @@ pub fn adopt(env: &Env, view: ConfigView) {
 
 async fn ask(env: &Env, known: PlanVersion, within: Millis) {
     match CoordinatorClient::new(env).plan(known, within).await {
-        Ok(PlanReply::Current) => {}
+        Ok(PlanReply::Current) => with(env, |isolate| isolate.routing.confirm()),
         Ok(PlanReply::Changed(view)) => adopt(env, *view),
         Err(error) => tracing::warn!(%error, "the coordinator did not answer; the known configuration serves on"),
     }

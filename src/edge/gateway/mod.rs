@@ -8,8 +8,8 @@
 //! with a code; ids appear in no log.
 //!
 //! A fresh isolate knows only the configuration that the Worker carries, and any isolate may be behind the one in force for 5 s.
-//! So before a request gets a 404 for which there is no known route, the coordinator is asked, at most once in 5 s (further
-//! such requests get the 404 at once) and waited for, at most 2 s.
+//! So before a request gets a 404 for which there is no known route, the coordinator is asked and waited for, at most 2 s: by
+//! each such request until it has answered once, and then at most once in 5 s (further ones get the 404 at once).
 //!
 //! A hint of the id cache is tried only once a shard has told this isolate that containers of the pool's class check
 //! themselves whom they serve: see [`hint`](crate::core::gateway::hint).
@@ -69,10 +69,10 @@ pub async fn prime(env: &Env) {
 
 async fn pass_on(request: Request, env: &Env, target: &Target<'_>) -> Result<Response, Denial> {
     let (mut config, question) = isolate::known(env);
-    match question {
-        Some(question) if target.route(&config).is_none() => config = question.ask(env).await,
-        Some(question) => question.ask_in_background(env),
-        None => {}
+    if target.route(&config).is_some() {
+        question.into_iter().for_each(|question| question.ask_in_background(env));
+    } else if let Some(question) = question.or_else(|| isolate::first_question(env)) {
+        config = question.ask(env).await;
     }
     let Some(route) = target.route(&config) else {
         let message = format!("no route matches {}{}", target.host(), target.path());

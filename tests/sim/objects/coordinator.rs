@@ -87,6 +87,7 @@ impl CoordinatorObject {
         self.steps += 1;
         let Some(memory) = &mut self.memory else { return false };
         let before = memory.machine.version();
+        let drops_override = input == Input::DropOverride;
         let mut fx = Effects::default();
         memory.machine.step(world.clock(Addr::Coordinator), input, &mut fx);
         if !fx.writes.is_empty() && world.faults.strikes(world.dice, Fault::WriteFailed, STEP.of(self.steps)) {
@@ -101,7 +102,7 @@ impl CoordinatorObject {
                 Write::PutAcknowledged(shard, version) => drop(self.acknowledged.insert(shard, version)),
             }
         }
-        world.oracle.coordinator_stepped(world.now, before, version, &self.registry);
+        world.oracle.coordinator_stepped(world.now, before, version, &self.registry, drops_override);
         if version != before {
             world.trace.note(world.now, || format!("coordinator: {version:?} is in force"));
         }
@@ -149,6 +150,7 @@ impl Object for CoordinatorObject {
             }
             Request::PutConfig(config) => {
                 let objections = self.machine().objections(&config);
+                world.oracle.config_put(world.now, &config, &self.registry, objections.is_empty());
                 if objections.is_empty() {
                     if self.drive(world, Input::Put(config)) {
                         world.answer(call, Response::Put(PutReply::Applied(Box::new(self.view()))));

@@ -48,7 +48,7 @@ struct Memory {
     machine: Shard,
     /// Whether it has taken a step since it was loaded: what loading mends is written with the first.
     stepped: bool,
-    waiters: BTreeMap<WaiterId, CallId>,
+    waiters: BTreeMap<WaiterId, (CallId, Millis)>,
     next_waiter: u64,
     /// Calls that wait for the shard to be told its plan; none while nobody asks for it.
     planless: Option<Vec<(CallId, Request)>>,
@@ -59,6 +59,10 @@ struct Memory {
 impl ShardObject {
     pub fn new(id: ShardId) -> Self {
         Self { addr: Addr::of_shard(&id), id, rows: Rows::default(), memory: None, steps: 0, drawn: 0 }
+    }
+
+    pub fn id(&self) -> &ShardId {
+        &self.id
     }
 
     /// What is durable.
@@ -74,6 +78,11 @@ impl ShardObject {
     /// An object that was never called has nothing to load, nor to lose.
     pub fn is_loaded(&self) -> bool {
         self.memory.is_some()
+    }
+
+    /// Since when the caller has waited that has waited longest.
+    pub fn longest_waiting(&self) -> Option<Millis> {
+        self.memory.as_ref()?.waiters.values().map(|&(_, since)| since).min()
     }
 
     /// Loads the machine from its rows, and has it take the plan that the code brings it runs under.
@@ -173,7 +182,7 @@ impl ShardObject {
             Action::Reply(waiter, reply) => {
                 world.oracle.shard_replied(world.now, self.addr, &reply);
                 match memory.waiters.remove(&waiter) {
-                    Some(call) => world.answer(call, Response::Acquired(acquired(reply))),
+                    Some((call, _)) => world.answer(call, Response::Acquired(acquired(reply))),
                     None => world.oracle.answered_twice(world.now, self.addr),
                 }
             }
@@ -234,10 +243,11 @@ impl ShardObject {
         shards: Option<u32>,
         suspect: Option<ContainerId>,
     ) {
+        let now = world.now;
         let memory = self.memory(world);
         let waiter = WaiterId(memory.next_waiter);
         memory.next_waiter += 1;
-        memory.waiters.insert(waiter, call);
+        memory.waiters.insert(waiter, (call, now));
         self.drive(world, Input::Acquire { waiter, id, shards, suspect });
     }
 
@@ -417,13 +427,26 @@ impl Object for ShardObject {
     }
 
     fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
+        match &then {
+            Then::Check(container) => world.oracle.checked(world.now, *container, finding(&answer)),
+            Then::Start(container) | Then::Stop(container) if answer.is_ok() => {
+                world.oracle.in_touch(world.now, *container);
+            }
+            _ => {}
+        }
         let input = match then {
             Then::Start(container) => Input::StartDone { container, result: started(answer) },
             Then::Stop(container) => Input::StopDone(container, answer.is_ok()),
             Then::Destroy(container) => {
                 Input::DestroyDone(container, answer.is_ok() || on(AdapterMutant::ErrorIsDestroyed))
             }
-            Then::Check(container) => Input::CheckDone(container, finding(answer)),
+            Then::Check(container) => {
+                let finding = match finding(&answer) {
+                    Finding::Unknown if on(AdapterMutant::ErrorIsStopped) => Finding::Stopped,
+                    finding => finding,
+                };
+                Input::CheckDone(container, finding)
+            }
             Then::Report => {
                 if let Ok(response) = answer {
                     self.take_report(world, response);
@@ -436,7 +459,6 @@ impl Object for ShardObject {
             Then::Nothing => return,
             other => unreachable!("not a call of a shard: {other:?}"),
         };
-        world.oracle.container_answered(world.now, &input);
         self.drive(world, input);
     }
 
@@ -491,12 +513,11 @@ fn started(answer: Answer) -> Result<ContainerKind, StartFailure> {
     }
 }
 
-fn finding(answer: Answer) -> Finding {
+fn finding(answer: &Answer) -> Finding {
     match answer {
         Ok(Response::State(Status::Running | Status::Healthy)) => Finding::Running,
         Ok(Response::State(Status::Stopping)) => Finding::Stopping,
         Ok(Response::State(Status::Stopped | Status::StoppedWithCode)) => Finding::Stopped,
-        Err(_) if on(AdapterMutant::ErrorIsStopped) => Finding::Stopped,
         Ok(_) | Err(_) => Finding::Unknown,
     }
 }

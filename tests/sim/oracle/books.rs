@@ -32,6 +32,8 @@ pub struct Books {
     shards: BTreeMap<u32, ShardCount>,
     deploy_stamp: u64,
     version: u64,
+    /// Whether an administrator has set a configuration.
+    is_overridden: bool,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,13 @@ impl Books {
     pub fn ids_of(&self, shard: Addr) -> impl Iterator<Item = &SessionId> {
         let of_shard = move |(_, container): &(&Owner, &ContainerId)| self.has_at(shard, **container);
         self.by_id.iter().filter(of_shard).map(|((_, session), _)| session)
+    }
+
+    /// One of the containers that serve an id, with its shard.
+    pub fn nth_assigned(&self, nth: u32) -> Option<(ContainerId, Addr, Owner)> {
+        let count = self.by_id.len().max(1);
+        let (owner, container) = self.by_id.iter().nth(nth as usize % count)?;
+        Some((*container, self.rows.get(container)?.shard, owner.clone()))
     }
 
     /// Every row of a shard, and since when it is in its state.
@@ -268,7 +277,11 @@ impl Books {
     }
 
     /// The coordinator has put something in force.
-    pub fn registry(&mut self, registry: &Registry, broken: &mut Vec<Broken>) {
+    pub fn registry(&mut self, registry: &Registry, drops_override: bool, broken: &mut Vec<Broken>) {
+        let is_overridden = registry.admin.is_some();
+        if std::mem::replace(&mut self.is_overridden, is_overridden) && !is_overridden && !drops_override {
+            broken.push(("all-or-nothing", "what an administrator set is gone, and nobody dropped it".to_owned()));
+        }
         if registry.version < self.version {
             broken.push(("all-or-nothing", format!("version {} after {}", registry.version, self.version)));
         }

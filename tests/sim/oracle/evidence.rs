@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use cf_warm_pools::config::resolved::Millis;
-use cf_warm_pools::core::id::ContainerId;
-use cf_warm_pools::core::shard::{ContainerKind, ContainerRow, Finding, Input, Shard};
+use cf_warm_pools::core::shard::{ContainerKind, ContainerRow, Finding, Shard};
 
 use super::books::Broken;
 use crate::world::message::Addr;
@@ -32,30 +31,21 @@ impl Evidence {
         self.unanswered = 0;
     }
 
-    /// A call to a container has ended.
-    pub fn answered(all: &mut BTreeMap<ContainerId, Self>, now: Millis, input: &Input) {
-        match input {
-            Input::CheckDone(container, finding) => {
-                let evidence = all.entry(*container).or_default();
-                match finding {
-                    Finding::Unknown => {
-                        evidence.unanswered += 1;
-                        return;
-                    }
-                    Finding::Running => evidence.negatives = 0,
-                    Finding::Stopping => {
-                        evidence.negatives = 0;
-                        evidence.stopping = true;
-                    }
-                    Finding::Stopped => evidence.negatives += 1,
-                }
-                evidence.contact(now);
+    /// It was asked whether it runs.
+    pub fn checked(&mut self, now: Millis, finding: Finding) {
+        match finding {
+            Finding::Unknown => {
+                self.unanswered += 1;
+                return;
             }
-            Input::StartDone { container, result: Ok(_) } | Input::StopDone(container, true) => {
-                all.entry(*container).or_default().contact(now);
+            Finding::Running => self.negatives = 0,
+            Finding::Stopping => {
+                self.negatives = 0;
+                self.stopping = true;
             }
-            _ => {}
+            Finding::Stopped => self.negatives += 1,
         }
+        self.contact(now);
     }
 
     /// Whether it has been silent for as long as a lease lasts, or, without a fence, for `unreachable_timeout`.

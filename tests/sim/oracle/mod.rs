@@ -12,12 +12,13 @@ mod requests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::Config;
+use cf_warm_pools::config::resolved::{Millis, Pool, PoolName};
 use cf_warm_pools::core::coordinator::Registry;
 use cf_warm_pools::core::id::{ContainerId, SessionId};
 use cf_warm_pools::core::outcome::{Assignment, Refusal};
 use cf_warm_pools::core::plan::PlanVersion;
-use cf_warm_pools::core::shard::{Call, Event, Input, Rows, Shard, State, Write};
+use cf_warm_pools::core::shard::{Call, Event, Finding, Rows, Shard, State, Write};
 
 use crate::world::message::{Addr, Fetch, RequestNo, pool_number};
 use crate::world::platform::Kind;
@@ -268,12 +269,12 @@ impl Oracle {
         }
     }
 
-    /// A call of a shard to a container has ended.
-    pub fn container_answered(&mut self, now: Millis, input: &Input) {
-        Evidence::answered(&mut self.evidence, now, input);
+    /// A shard has asked a container whether it runs.
+    pub fn checked(&mut self, now: Millis, container: ContainerId, finding: Finding) {
+        self.evidence.entry(container).or_default().checked(now, finding);
     }
 
-    /// A container has asked its shard for a lease: it was in touch.
+    /// A container has answered its shard, or asked it for a lease.
     pub fn in_touch(&mut self, now: Millis, container: ContainerId) {
         self.evidence.entry(container).or_default().contact(now);
     }
@@ -310,17 +311,44 @@ impl Oracle {
 
     // --- The coordinator
 
-    /// The coordinator has taken a step.
-    pub fn coordinator_stepped(&mut self, now: Millis, before: PlanVersion, after: PlanVersion, registry: &Registry) {
+    /// The coordinator has taken a step, and what it wrote is durable.
+    pub fn coordinator_stepped(
+        &mut self,
+        now: Millis,
+        before: PlanVersion,
+        after: PlanVersion,
+        registry: &Registry,
+        drops_override: bool,
+    ) {
         if after < before {
             self.broken(now, "all-or-nothing", format!("from {before:?} back to {after:?}"));
         }
-        if after != before {
-            let mut broken = Vec::new();
-            self.books.registry(registry, &mut broken);
-            for (promise, what) in broken {
-                self.broken(now, promise, what);
-            }
+        let mut broken = Vec::new();
+        self.books.registry(registry, drops_override, &mut broken);
+        for (promise, what) in broken {
+            self.broken(now, promise, what);
+        }
+    }
+
+    /// An administrator has put a configuration, and it was taken, or refused. One that would move ids is refused whole.
+    pub fn config_put(&mut self, now: Millis, config: &Config, in_force: &Registry, taken: bool) {
+        let moves = |(name, pool): (&PoolName, &Pool)| {
+            in_force.pools.get(name).is_some_and(|has| has.shards != pool.shards)
+        };
+        if taken && config.pools.iter().any(moves) {
+            self.broken(now, "all-or-nothing", "a configuration is taken that moves ids".to_owned());
+        }
+    }
+
+    /// A call has reached an object that is still the same, and was not answered within its deadline.
+    pub fn hung(&mut self, now: Millis, addr: Addr) {
+        self.broken(now, "answered", format!("{addr:?} has never answered a request"));
+    }
+
+    /// A router goes by another configuration. It never goes back to one of before.
+    pub fn routes_by(&mut self, now: Millis, router: Addr, before: PlanVersion, after: PlanVersion) {
+        if after <= before {
+            self.broken(now, "all-or-nothing", format!("{router:?} routes by {after:?} after {before:?}"));
         }
     }
 

@@ -56,6 +56,8 @@ pub enum Happening {
     Operation(usize),
     /// The faults are over.
     Heals,
+    /// Somebody looks at the pools.
+    Looks,
     /// Some time after that: all must be well.
     Settled,
     /// The end.

@@ -3,11 +3,12 @@
 //! A call is carried out at most once, but for [`Fault::Duplicated`] (somebody below repeats it), and its caller hears of its
 //! end exactly once: an answer, an error or its deadline, whichever comes first. An error proves nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cf_warm_pools::config::resolved::Millis;
 
 use super::message::{Addr, Answer, CallError, CallId, Request, Response, Then};
+use super::platform::Kind;
 use super::{Happening, World, hash};
 use crate::dice::Key;
 use crate::faults::Fault;
@@ -16,13 +17,21 @@ use crate::faults::Fault;
 #[derive(Debug, Default)]
 pub struct Network {
     calls: BTreeMap<CallId, Call>,
-    /// Calls that have reached their callee and have no answer yet.
-    open: BTreeMap<Addr, BTreeSet<CallId>>,
+    /// Calls that have reached their callee and have no answer yet, and when they did.
+    open: BTreeMap<Addr, BTreeMap<CallId, Millis>>,
     /// How many calls a caller has made to a callee.
     channels: BTreeMap<(Addr, Addr), u64>,
     next: u64,
-    /// Who cannot be reached, until when.
-    cut_off: BTreeMap<Addr, Millis>,
+    /// Who cannot be reached, by whom, until when.
+    cut_off: BTreeMap<Addr, (By, Millis)>,
+}
+
+/// By whom something cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Anybody,
+    /// By other objects; users still reach it.
+    Objects,
 }
 
 #[derive(Debug)]
@@ -36,6 +45,8 @@ struct Call {
     answer: Option<Answer>,
     loses_answer: bool,
     slow_answer: bool,
+    /// A user's request, which no object leaves without an answer.
+    is_fetch: bool,
     key: Key,
 }
 
@@ -66,7 +77,7 @@ impl World {
         let id = self.network.id();
         let mut call = Call::new(Some((from, life)), to, then, key);
         let latency = self.latency(key);
-        let unreachable = self.is_cut_off(to) || self.is_cut_off(from);
+        let unreachable = self.is_cut_off(to, from) || self.is_cut_off(from, to);
         if unreachable || self.faults.strikes(self.dice, Fault::LostBefore, key) {
             // At once, or never: then the deadline speaks.
             call.answer = Some(Err(lost()));
@@ -78,7 +89,7 @@ impl World {
             let slow = self.faults.strikes(self.dice, Fault::Delayed, key);
             call.slow_answer = slow && self.dice.chance(key.of(2), 0.5);
             let slow_request = slow && !call.slow_answer;
-            let delay = if slow_request { self.dice.between(key.of(3), 500, 20_000) } else { latency };
+            let delay = if slow_request { self.dice.between(key.of(3), 500, 60_000) } else { latency };
             // Nobody repeats a user's request behind the router's back.
             let repeatable = !matches!(request, Request::Fetch(_));
             if repeatable && self.faults.strikes(self.dice, Fault::Duplicated, key) {
@@ -88,6 +99,7 @@ impl World {
                 self.network.calls.insert(ghost, Call { request: Some(request.clone()), ..copy });
                 self.after(delay + again, Happening::Arrives(ghost));
             }
+            call.is_fetch = !repeatable;
             call.request = Some(request);
             self.after(delay, Happening::Arrives(id));
         }
@@ -101,11 +113,11 @@ impl World {
         let call = self.network.calls.get_mut(&id)?;
         let request = call.request.take()?;
         let (from, to) = (call.from.map(|(from, _)| from), call.to);
-        if self.is_cut_off(to) {
+        if from.is_some_and(|from| self.is_cut_off(to, from)) {
             self.end(id, Err(lost()));
             return None;
         }
-        self.network.open.entry(to).or_default().insert(id);
+        self.network.open.entry(to).or_default().insert(id, self.now);
         Some(Arrival { id, from, to, request })
     }
 
@@ -154,6 +166,13 @@ impl World {
         let (by, life) = call.from.take()?;
         let then = std::mem::replace(&mut call.then, Then::Nothing);
         let over = call.answer.is_some();
+        let (to, is_fetch) = (call.to, call.is_fetch);
+        let arrived = self.network.open.get(&to).and_then(|open| open.get(&id)).copied();
+        // A class may wait for its container to start; an agent's fence has its answer long before.
+        let is_agent = matches!(to, Addr::Container(container) if self.platform.kind(container) == Kind::Agent);
+        if is_fetch && is_agent && !over && arrived.is_some_and(|at| self.now > at + LONGEST_FENCE) {
+            self.oracle.hung(self.now, to);
+        }
         if over {
             self.network.calls.remove(&id);
         }
@@ -162,16 +181,14 @@ impl World {
 
     /// Whoever waits for an answer of this object gets an error.
     pub fn fail_calls_to(&mut self, addr: Addr) {
-        for id in self.network.open.remove(&addr).unwrap_or_default() {
+        for id in self.network.open.remove(&addr).unwrap_or_default().into_keys() {
             self.end(id, Err(CallError::Threw("Durable Object reset because its code was updated.".to_owned())));
         }
     }
 
-    /// Nobody reaches this object for a while, nor does it reach anybody.
-    pub fn cut_off(&mut self, addr: Addr, duration: Millis) {
-        let until = self.now + duration;
-        let has = self.network.cut_off.entry(addr).or_default();
-        *has = (*has).max(until);
+    /// This object is reached by nobody, or by no other object, for a while; nor does it reach them.
+    pub fn cut_off(&mut self, addr: Addr, by: By, duration: Millis) {
+        self.network.cut_off.insert(addr, (by, self.now + duration));
     }
 
     /// Everybody can be reached again.
@@ -179,8 +196,14 @@ impl World {
         self.network.cut_off.clear();
     }
 
-    pub fn is_cut_off(&self, addr: Addr) -> bool {
-        self.network.cut_off.get(&addr).is_some_and(|&until| self.now < until)
+    fn is_cut_off(&self, addr: Addr, from: Addr) -> bool {
+        self.network.cut_off.get(&addr).is_some_and(|&(by, until)| {
+            let concerned = match by {
+                By::Anybody => true,
+                By::Objects => !matches!(from, Addr::Router(_)),
+            };
+            concerned && self.now < until
+        })
     }
 
     fn latency(&self, key: Key) -> Millis {
@@ -190,7 +213,7 @@ impl World {
 
 impl Call {
     fn new(from: Option<(Addr, u32)>, to: Addr, then: Then, key: Key) -> Self {
-        Self { from, to, request: None, then, answer: None, loses_answer: false, slow_answer: false, key }
+        Self { from, to, request: None, then, answer: None, loses_answer: false, slow_answer: false, is_fetch: false, key }
     }
 }
 
@@ -204,5 +227,8 @@ impl Network {
 fn lost() -> CallError {
     CallError::Threw("Network connection lost.".to_owned())
 }
+
+/// No agent needs longer to tell whether it serves: asking its shard takes 10 s at most.
+const LONGEST_FENCE: Millis = Millis::from_secs(15);
 
 const CALL: Key = Key::new(4);

@@ -165,7 +165,8 @@ impl RouterObject {
         let isolate = self.isolate.get_or_insert_with(|| Isolate::load(world, self.addr));
         let name = pool_name(number);
         let pool = Pool::of(&isolate.config(), &name);
-        let question = isolate.question(world.clock(self.addr));
+        let due = isolate.question(world.clock(self.addr));
+        let question = due.or_else(|| isolate.first_question().filter(|_| pool.is_none()));
         let question = question.map(|known| Request::Plan(PlanQuestion { known }));
         match (pool, question) {
             (Some(pool), question) => {
@@ -228,11 +229,14 @@ impl RouterObject {
         match answer {
             Ok(Response::RoutePlan(PlanReply::Changed(view))) => {
                 let ConfigView { version, source, config } = *view;
+                let before = isolate.version();
                 if isolate.adopt(version, source, config) {
+                    world.oracle.routes_by(world.now, self.addr, before, version);
                     world.trace.note(world.now, || format!("{:?} routes by {version:?}", self.addr));
                 }
             }
-            Ok(Response::RoutePlan(PlanReply::Current)) | Err(_) => {}
+            Ok(Response::RoutePlan(PlanReply::Current)) => isolate.confirm(),
+            Err(_) => {}
             Ok(other) => unreachable!("not an answer to a router: {other:?}"),
         }
     }

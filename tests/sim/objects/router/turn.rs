@@ -57,6 +57,19 @@ impl Isolate {
         self.routing.question(now)
     }
 
+    /// The question of a request without a route, when none is due.
+    pub fn first_question(&self) -> Option<PlanVersion> {
+        self.routing.first_question()
+    }
+
+    pub fn confirm(&mut self) {
+        self.routing.confirm();
+    }
+
+    pub fn version(&self) -> PlanVersion {
+        self.routing.version()
+    }
+
     pub fn adopt(&mut self, version: PlanVersion, source: ConfigSource, config: Config) -> bool {
         self.routing.adopt(version, source, config)
     }

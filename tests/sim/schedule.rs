@@ -68,39 +68,87 @@ pub struct Operation {
 #[derive(Clone, Debug)]
 pub enum What {
     /// A user's request, through the gateway.
-    Request { router: u32, pool: u32, id: u32, replay: Replay },
+    Request {
+        router: u32,
+        pool: u32,
+        id: u32,
+        replay: Replay,
+    },
     /// A program asks for a container, keeps what it got, and uses it later.
-    GetContainer { router: u32, pool: u32, id: u32 },
-    Release { router: u32, pool: u32, id: u32 },
-    Lookup { router: u32, pool: u32, id: u32 },
-    ShutdownPrewarmed { pool: u32, index: u32 },
+    GetContainer {
+        router: u32,
+        pool: u32,
+        id: u32,
+    },
+    Release {
+        router: u32,
+        pool: u32,
+        id: u32,
+    },
+    Lookup {
+        router: u32,
+        pool: u32,
+        id: u32,
+    },
+    ShutdownPrewarmed {
+        pool: u32,
+        index: u32,
+    },
     /// An administrator sets a configuration.
     PutConfig(usize),
     DropOverride,
     /// A new version of the Worker rolls out, within this time.
-    Deploy { config: usize, within: Millis },
+    Deploy {
+        config: usize,
+        within: Millis,
+    },
     Evict(Target),
-    CutOff { target: Target, by: By, duration: Millis },
-    CoordinatorDown { duration: Millis },
+    CutOff {
+        target: Target,
+        by: By,
+        duration: Millis,
+    },
+    CoordinatorDown {
+        duration: Millis,
+    },
     /// A container that serves an id is cut off from all but users, its shard is dropped, and the id is given up, while the
     /// users go on: what the fence is for.
-    Strand { router: u32, nth: u32, duration: Millis },
+    Strand {
+        router: u32,
+        nth: u32,
+        duration: Millis,
+    },
     /// A process ends.
-    Kill { nth: u32 },
+    Kill {
+        nth: u32,
+    },
     /// The platform has room for so many processes only.
-    Limit { room: u32, duration: Millis },
-    LoseImages { duration: Millis },
-    ClockJump { target: Target, by: i64 },
+    Limit {
+        room: u32,
+        duration: Millis,
+    },
+    LoseImages {
+        duration: Millis,
+    },
+    ClockJump {
+        target: Target,
+        by: i64,
+    },
 }
 
 /// Whom it strikes.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    Shard { pool: u32, index: u32 },
+    Shard {
+        pool: u32,
+        index: u32,
+    },
     Coordinator,
     Router(u32),
     /// One of those that there are by then.
-    Container { nth: u32 },
+    Container {
+        nth: u32,
+    },
 }
 
 /// The id of a number.
@@ -130,8 +178,7 @@ impl Schedule {
         // Without its coordinator nothing can be changed, and in fair weather nothing should be that takes a pool away.
         let changes = if climate.serves_everybody() { 0 } else { draw.between(0, 4) };
         for _ in 0..changes {
-            let changed: Vec<Option<Map<String, Value>>> =
-                bases.iter().map(|base| change(&mut draw, base)).collect();
+            let changed: Vec<Option<Map<String, Value>>> = bases.iter().map(|base| change(&mut draw, base)).collect();
             configs.push(Rc::new(config(changed.into_iter())));
         }
         let routers = draw.between(1, 4) as u32;
@@ -288,9 +335,7 @@ impl Schedule {
             room: draw.below(12) as u32,
             duration: Millis(draw.between(5_000, 60_000)),
         });
-        some(draw, Fault::BadImage, 2, &mut |draw| What::LoseImages {
-            duration: Millis(draw.between(1_000, 40_000)),
-        });
+        some(draw, Fault::BadImage, 2, &mut |draw| What::LoseImages { duration: Millis(draw.between(1_000, 40_000)) });
         // Small steps, of which the fence must not take notice, and in some seeds big ones. A clock that goes back holds up
         // whatever waits for a time for as long, so that it goes back by a minute at most.
         let big = draw.chance(0.3);
@@ -324,11 +369,9 @@ fn rates(draw: &mut Stream) -> Rates {
             Fault::Lies => (0.005, 0.1),
             Fault::KvStale | Fault::KvFails | Fault::KvHostile => (0.01, 0.5),
             // Those that happen at a time: on or off.
-            Fault::Partition
-            | Fault::BadImage
-            | Fault::ClockJump
-            | Fault::CoordinatorDown
-            | Fault::Deploy => (1.0, 1.0),
+            Fault::Partition | Fault::BadImage | Fault::ClockJump | Fault::CoordinatorDown | Fault::Deploy => {
+                (1.0, 1.0)
+            }
         };
         let on = draw.chance(0.6);
         let rate = least * f64::powf(most / least, draw.unit());

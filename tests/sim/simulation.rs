@@ -25,8 +25,8 @@ use crate::oracle::Fate;
 pub use crate::oracle::Violation;
 use crate::schedule::{Climate, Schedule, Target, What, session};
 use crate::trace::Trace;
-use crate::world::network::By;
 use crate::world::message::{Addr, Request, RequestNo, Then, pool_name, pool_number};
+use crate::world::network::By;
 use crate::world::platform::Kind;
 use crate::world::{Deploy, Happening, START, World, hash};
 
@@ -222,7 +222,13 @@ impl<'s> Simulation<'s> {
         }
     }
 
-    fn call_ended(&mut self, by: Addr, call: crate::world::message::CallId, then: Then, answer: crate::world::message::Answer) {
+    fn call_ended(
+        &mut self,
+        by: Addr,
+        call: crate::world::message::CallId,
+        then: Then,
+        answer: crate::world::message::Answer,
+    ) {
         self.world.trace.mark(&(self.world.now, 2u8, by, call, answer.is_ok()));
         self.with(by, |object, world| object.ended(world, then, answer));
         self.may_be_dropped(by);
@@ -490,9 +496,10 @@ impl<'s> Simulation<'s> {
         let config = self.coordinator.reloaded().config();
         // Where callers wait for less than a start may take, or for others to leave, some wait in vain.
         let hurried = |pool: u32| {
-            config.pools.get(&pool_name(pool)).is_some_and(|pool| {
-                pool.acquire_timeout < Millis::from_secs(20) || pool.max_instances.is_some()
-            })
+            config
+                .pools
+                .get(&pool_name(pool))
+                .is_some_and(|pool| pool.acquire_timeout < Millis::from_secs(20) || pool.max_instances.is_some())
         };
         for (request, pool) in self.probes.clone() {
             match self.world.oracle.fate_of(request).cloned() {
@@ -500,7 +507,11 @@ impl<'s> Simulation<'s> {
                 Some(Fate::Served(_) | Fate::Refused(RefusalCode::AtCapacity)) => {}
                 Some(Fate::Refused(RefusalCode::Timeout | RefusalCode::StartFailed)) if hurried(pool) => {}
                 other => {
-                    self.world.oracle.broken(now, if self.peers.is_some() { "unwedgeable" } else { "converging" }, format!("the last {request:?} came to {other:?}"));
+                    self.world.oracle.broken(
+                        now,
+                        if self.peers.is_some() { "unwedgeable" } else { "converging" },
+                        format!("the last {request:?} came to {other:?}"),
+                    );
                 }
             }
         }
@@ -593,7 +604,8 @@ impl<'s> Simulation<'s> {
         for (&pool, peer) in peers {
             let deploy = self.world.deploy_of(Addr::Shard { pool, index: 0 });
             let Some(settings) = deploy.config.pools.get(&pool_name(pool)) else { continue };
-            let warm = peer.rows().warm().iter().filter(|container| self.world.platform.is_running(**container)).count();
+            let warm =
+                peer.rows().warm().iter().filter(|container| self.world.platform.is_running(**container)).count();
             if warm != settings.warm_target as usize {
                 wrong.push(("converging", format!("pool {pool} has {warm} warm of {}", settings.warm_target)));
             }

@@ -6,9 +6,7 @@ use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::PlanVersion;
-use cf_warm_pools::wire::coordinator::{
-    ConfigProblem, ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport,
-};
+use cf_warm_pools::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport};
 
 use super::Object;
 use crate::dice::Key;
@@ -38,11 +36,6 @@ struct Memory {
 }
 
 impl CoordinatorObject {
-    /// What it stored.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// The machine as it would be loaded now.
     pub fn reloaded(&self) -> Coordinator {
         Coordinator::load(self.registry.clone(), self.acknowledged.clone())
@@ -153,20 +146,15 @@ impl Object for CoordinatorObject {
                 world.oracle.config_put(world.now, &config, &self.registry, objections.is_empty());
                 if objections.is_empty() {
                     if self.drive(world, Input::Put(config)) {
-                        world.answer(call, Response::Put(PutReply::Applied(Box::new(self.view()))));
+                        world.answer(call, Response::Put);
                     }
                     return;
                 }
-                let problem = |objection: &cf_warm_pools::core::coordinator::Objection| ConfigProblem {
-                    path: format!("pools.{}.shards", objection.pool),
-                    message: String::new(),
-                };
-                let problems = objections.iter().map(problem).collect();
-                world.answer(call, Response::Put(PutReply::Refused(problems)));
+                world.answer(call, Response::Put);
             }
             Request::DeleteConfig => {
                 if self.drive(world, Input::DropOverride) {
-                    world.answer(call, Response::View(Box::new(self.view())));
+                    world.answer(call, Response::View);
                 }
             }
             other => unreachable!("not a method of the coordinator: {other:?}"),

@@ -10,9 +10,9 @@ pub mod peer;
 pub mod router;
 pub mod shard;
 
+use crate::world::Private;
 use crate::world::World;
 use crate::world::message::{Addr, Answer, CallId, Request, Then};
-use crate::world::Private;
 
 /// Something that lives in the world.
 pub trait Object {

@@ -125,7 +125,7 @@ impl PeerObject {
                         };
                         world.answer(call, Response::Acquired(AcquireReply::Assigned(assignment)));
                     }
-                    (Ok(_), _) => world.answer(call, Response::SentAway(0)),
+                    (Ok(_), _) => world.answer(call, Response::SentAway),
                     (Err(message), _) => world.throw(call, &message),
                 }
             }
@@ -144,10 +144,13 @@ impl PeerObject {
         if let Some(memory) = &mut self.memory {
             memory.waiting.insert(caller, Waiting { call, id: id.clone(), since: world.now });
         }
-        self.step(world, match id {
-            Some(id) => PeerInput::GetContainer { caller, id },
-            None => PeerInput::ShutdownPrewarmed { caller },
-        });
+        self.step(
+            world,
+            match id {
+                Some(id) => PeerInput::GetContainer { caller, id },
+                None => PeerInput::ShutdownPrewarmed { caller },
+            },
+        );
     }
 }
 
@@ -161,8 +164,8 @@ impl Object for PeerObject {
                 self.step(world, PeerInput::ReportStopped(format!("{:064x}", hash(&container))));
                 world.answer(call, Response::Heard(false));
             }
-            Request::Lookup(_) => world.answer(call, Response::Found(None)),
-            Request::Release(_) => world.answer(call, Response::Released(false)),
+            Request::Lookup(_) => world.answer(call, Response::Found),
+            Request::Release(_) => world.answer(call, Response::Released),
             Request::ConfirmLease(_) => world.answer(call, Response::Lease(LeaseReply::Denied)),
             Request::Configure(plan) => world.answer(call, Response::Configured(plan.version)),
             Request::GetPlan => world.answer(call, Response::ShardPlan(None)),

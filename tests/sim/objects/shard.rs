@@ -75,11 +75,6 @@ impl ShardObject {
         self.memory.as_ref().map(|memory| &memory.machine)
     }
 
-    /// An object that was never called has nothing to load, nor to lose.
-    pub fn is_loaded(&self) -> bool {
-        self.memory.is_some()
-    }
-
     /// Since when the caller has waited that has waited longest.
     pub fn longest_waiting(&self) -> Option<Millis> {
         self.memory.as_ref()?.waiters.values().map(|&(_, since)| since).min()
@@ -278,7 +273,7 @@ impl ShardObject {
 
     fn sibling_plan_ended(&mut self, world: &mut World, answer: Answer) {
         match answer {
-            Ok(Response::ShardPlan(plan)) => self.take_bundled(world, plan),
+            Ok(Response::ShardPlan(plan)) => self.take_bundled(world, plan.map(|plan| *plan)),
             Ok(_) | Err(_) => {
                 for (call, _) in self.take_planless() {
                     world.throw(call, "the pool's first shard did not answer");
@@ -321,14 +316,14 @@ impl ShardObject {
                 self.acquire_with_plan(world, call, id, shards, suspect);
             }
             Request::Lookup(id) => match self.find(world, &id) {
-                Ok(found) => world.answer(call, Response::Found(found)),
+                Ok(_) => world.answer(call, Response::Found),
                 Err(refusal) => world.answer(call, Response::Refused(refusal)),
             },
             Request::Release(id) => match self.find(world, &id) {
-                Ok(found) => {
+                Ok(_) => {
                     world.oracle.released(self.addr, &id);
                     if self.drive(world, Input::Release(id)) {
-                        world.answer(call, Response::Released(found.is_some()));
+                        world.answer(call, Response::Released);
                     }
                 }
                 Err(refusal) => world.answer(call, Response::Refused(refusal)),
@@ -415,11 +410,11 @@ impl Object for ShardObject {
             }
             Request::GetPlan => {
                 let plan = self.machine().and_then(Shard::plan).cloned();
-                world.answer(call, Response::ShardPlan(plan));
+                world.answer(call, Response::ShardPlan(plan.map(Box::new)));
             }
             Request::ShutdownPrewarmed => {
                 if self.drive(world, Input::ShutdownPrewarmed) {
-                    world.answer(call, Response::SentAway(0));
+                    world.answer(call, Response::SentAway);
                 }
             }
             other => unreachable!("not a method of a shard: {other:?}"),

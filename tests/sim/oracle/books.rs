@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cf_warm_pools::config::resolved::{Millis, ShardCount};
 use cf_warm_pools::core::coordinator::Registry;
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId};
-use cf_warm_pools::core::plan::{Plan, PlanVersion};
+use cf_warm_pools::core::plan::Plan;
 use cf_warm_pools::core::shard::{ContainerRow, DrainCause, Shard, Spec, State};
 
 use super::evidence::Evidence;
@@ -193,7 +193,8 @@ impl Books {
         *self.counts.entry(former.shard).or_default() -= 1;
         self.starting.entry(former.shard).or_default().remove(&container);
         if former.shard != shard {
-            broken.push(("accounted", format!("{container} of {:?} is taken off the books by {shard:?}", former.shard)));
+            broken
+                .push(("accounted", format!("{container} of {:?} is taken off the books by {shard:?}", former.shard)));
         }
         match &former.row.state {
             State::Starting | State::Draining { .. } => {}
@@ -235,7 +236,10 @@ impl Books {
         }
         let count = self.count(shard);
         if plan.share.max_instances.is_some_and(|max| count > max) {
-            broken.push(("bounded", format!("{shard:?} has {count} containers, and may have {:?}", plan.share.max_instances)));
+            broken.push((
+                "bounded",
+                format!("{shard:?} has {count} containers, and may have {:?}", plan.share.max_instances),
+            ));
         }
         let starting = self.starting.get(&shard).map_or(0, BTreeSet::len);
         if starting > plan.pool.max_concurrent_starts as usize {
@@ -298,11 +302,6 @@ impl Books {
                 broken.push(("all-or-nothing", what));
             }
         }
-    }
-
-    /// The plan that a shard has written down.
-    pub fn plan_of(&self, shard: Addr) -> Option<(&Plan, PlanVersion)> {
-        self.plans.get(&shard).map(|plan| (plan, plan.version))
     }
 }
 

@@ -62,9 +62,7 @@ impl Evidence {
         }
         let needed = match row.kind {
             Some(ContainerKind::Agent) => machine.rows().specs.get(&row.spec).map_or(Millis(0), |spec| spec.lease_ttl),
-            Some(ContainerKind::Class) | None => {
-                machine.plan().map_or(Millis(0), |plan| plan.pool.unreachable_timeout)
-            }
+            Some(ContainerKind::Class) | None => machine.plan().map_or(Millis(0), |plan| plan.pool.unreachable_timeout),
         };
         let silent = now - self.last_contact;
         if silent + CLOCK_SLACK < needed {

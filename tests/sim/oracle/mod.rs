@@ -25,8 +25,8 @@ use crate::world::platform::Kind;
 use books::Books;
 use evidence::Evidence;
 use peer::PeerTruth;
-use requests::Requests;
 pub use requests::Fate;
+use requests::Requests;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,10 +190,19 @@ impl Oracle {
     // --- Shards
 
     /// A shard has taken a step, and what it wrote is durable.
-    pub fn shard_stepped(&mut self, now: Millis, shard: Addr, machine: &Shard, clock: Millis, writes: &[Write], events: &[Event]) {
+    pub fn shard_stepped(
+        &mut self,
+        now: Millis,
+        shard: Addr,
+        machine: &Shard,
+        clock: Millis,
+        writes: &[Write],
+        events: &[Event],
+    ) {
         let mut broken = Vec::new();
         // One transaction: that a container loses its id comes before that another gets it, in whatever order they are written.
-        let gives = |write: &&Write| matches!(write, Write::PutContainer(row) if matches!(row.state, State::Assigned { .. }));
+        let gives =
+            |write: &&Write| matches!(write, Write::PutContainer(row) if matches!(row.state, State::Assigned { .. }));
         for write in writes.iter().filter(|write| !gives(write)).chain(writes.iter().filter(gives)) {
             match write {
                 Write::PutContainer(row) => {
@@ -256,7 +265,8 @@ impl Oracle {
         for id in self.books.ids_of(shard) {
             let container = |machine: &Shard| machine.lookup(id).map(|found| (found.container, found.epoch));
             if container(machine) != container(&loaded) {
-                let what = format!("{shard:?} gives {id:?} {:?}, and loaded {:?}", container(machine), container(&loaded));
+                let what =
+                    format!("{shard:?} gives {id:?} {:?}, and loaded {:?}", container(machine), container(&loaded));
                 self.violations.push(Violation { promise: "durable", at: now, what });
             }
         }
@@ -265,7 +275,11 @@ impl Oracle {
     /// A shard calls a container.
     pub fn container_called(&mut self, now: Millis, shard: Addr, container: ContainerId, call: &Call) {
         if !self.books.has_at(shard, container) {
-            self.broken(now, "accounted", format!("{container} is called ({}) before it is written down", name_of(call)));
+            self.broken(
+                now,
+                "accounted",
+                format!("{container} is called ({}) before it is written down", name_of(call)),
+            );
         }
     }
 
@@ -332,9 +346,8 @@ impl Oracle {
 
     /// An administrator has put a configuration, and it was taken, or refused. One that would move ids is refused whole.
     pub fn config_put(&mut self, now: Millis, config: &Config, in_force: &Registry, taken: bool) {
-        let moves = |(name, pool): (&PoolName, &Pool)| {
-            in_force.pools.get(name).is_some_and(|has| has.shards != pool.shards)
-        };
+        let moves =
+            |(name, pool): (&PoolName, &Pool)| in_force.pools.get(name).is_some_and(|has| has.shards != pool.shards);
         if taken && config.pools.iter().any(moves) {
             self.broken(now, "all-or-nothing", "a configuration is taken that moves ids".to_owned());
         }

@@ -98,7 +98,10 @@ impl Requests {
             return Err(format!("{request:?} is answered twice, the second time {fate:?}"));
         };
         if now > by {
-            return Err(format!("{request:?} for {session:?} of pool {pool} is answered {:?} late: {fate:?}", now - by));
+            return Err(format!(
+                "{request:?} for {session:?} of pool {pool} is answered {:?} late: {fate:?}",
+                now - by
+            ));
         }
         Ok(())
     }

@@ -28,7 +28,9 @@ impl World {
             let others = self.kv.values.len() as u64;
             let other = self.kv.values.values().nth(self.dice.below(key.of(1), others) as usize);
             let stolen = other.and_then(|history| history.last()).and_then(|(_, value)| value.clone());
-            return Ok(stolen.filter(|_| self.dice.chance(key.of(2), 0.8)).or_else(|| Some("{\"container\":7}".to_owned())));
+            return Ok(stolen
+                .filter(|_| self.dice.chance(key.of(2), 0.8))
+                .or_else(|| Some("{\"container\":7}".to_owned())));
         }
         let stale = if self.faults.strikes(self.dice, Fault::KvStale, key) {
             self.dice.between(key.of(3), 1_000, 90_000)
@@ -37,7 +39,9 @@ impl World {
         };
         let seen_at = self.now - stale;
         let history = self.kv.values.get(name);
-        Ok(history.and_then(|history| history.iter().rev().find(|(at, _)| *at <= seen_at)).and_then(|(_, value)| value.clone()))
+        Ok(history
+            .and_then(|history| history.iter().rev().find(|(at, _)| *at <= seen_at))
+            .and_then(|(_, value)| value.clone()))
     }
 
     /// Writes a key, or deletes it. An error is an error of KV: too many writes, for example.

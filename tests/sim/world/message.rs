@@ -4,10 +4,10 @@ use cf_warm_pools::config::Config;
 use cf_warm_pools::config::resolved::{Millis, PoolName};
 use cf_warm_pools::core::agent::{LeaseKey, Refusal as FenceRefusal};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
-use cf_warm_pools::core::outcome::{Assignment, Refusal};
+use cf_warm_pools::core::outcome::Refusal;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest, StartReply, StartRequest, Status};
-use cf_warm_pools::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport};
+use cf_warm_pools::wire::coordinator::{PlanQuestion, PlanReply, ReportReply, ShardReport};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 
 /// Somebody who calls or is called.
@@ -98,17 +98,18 @@ pub struct Fetch {
 #[derive(Clone, Debug)]
 pub enum Response {
     Acquired(AcquireReply),
-    Found(Option<Assignment>),
-    Released(bool),
+    /// What was found, or whether there was anything, nobody here looks at.
+    Found,
+    Released,
     Lease(LeaseReply),
     Heard(bool),
     Configured(PlanVersion),
-    ShardPlan(Option<Plan>),
-    SentAway(u32),
+    ShardPlan(Option<Box<Plan>>),
+    SentAway,
     Reported(ReportReply),
     RoutePlan(PlanReply),
-    Put(PutReply),
-    View(Box<ConfigView>),
+    Put,
+    View,
     /// An agent's answer to a start.
     Started(StartReply),
     /// A method that returns nothing.
@@ -164,7 +165,10 @@ pub enum Then {
     // Of the coordinator.
     Push(ShardId),
     // Of an agent.
-    Lease { key: LeaseKey, asked_at: Millis },
+    Lease {
+        key: LeaseKey,
+        asked_at: Millis,
+    },
     OwnerTold,
     // Of a router.
     /// A user's request: a call to a container, or to look up or release.

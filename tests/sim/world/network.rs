@@ -53,7 +53,6 @@ struct Call {
 /// A call that has reached its callee.
 #[derive(Debug)]
 pub struct Arrival {
-    pub id: CallId,
     pub from: Option<Addr>,
     pub to: Addr,
     pub request: Request,
@@ -118,7 +117,7 @@ impl World {
             return None;
         }
         self.network.open.entry(to).or_default().insert(id, self.now);
-        Some(Arrival { id, from, to, request })
+        Some(Arrival { from, to, request })
     }
 
     /// The callee answers.
@@ -129,11 +128,6 @@ impl World {
     /// The callee throws.
     pub fn throw(&mut self, id: CallId, message: &str) {
         self.end(id, Err(CallError::Threw(message.to_owned())));
-    }
-
-    /// Whether somebody still waits for the answer.
-    pub fn awaits(&self, id: CallId) -> bool {
-        self.network.calls.get(&id).is_some_and(|call| call.from.is_some())
     }
 
     fn end(&mut self, id: CallId, answer: Answer) {
@@ -147,8 +141,7 @@ impl World {
         }
         let key = call.key.of(5);
         call.answer = Some(if call.loses_answer { Err(lost()) } else { answer });
-        let delay =
-            if call.slow_answer { self.dice.between(key, 500, 20_000) } else { self.latency(key) };
+        let delay = if call.slow_answer { self.dice.between(key, 500, 20_000) } else { self.latency(key) };
         self.after(delay, Happening::Answered(id));
     }
 
@@ -213,7 +206,17 @@ impl World {
 
 impl Call {
     fn new(from: Option<(Addr, u32)>, to: Addr, then: Then, key: Key) -> Self {
-        Self { from, to, request: None, then, answer: None, loses_answer: false, slow_answer: false, is_fetch: false, key }
+        Self {
+            from,
+            to,
+            request: None,
+            then,
+            answer: None,
+            loses_answer: false,
+            slow_answer: false,
+            is_fetch: false,
+            key,
+        }
     }
 }
 

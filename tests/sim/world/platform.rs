@@ -113,11 +113,6 @@ impl Platform {
         }
     }
 
-    /// Every container that was ever addressed.
-    pub fn containers(&self) -> impl Iterator<Item = ContainerId> + '_ {
-        self.kinds.keys().copied()
-    }
-
     /// There is room for so many processes, for a while.
     pub fn limit(&mut self, room: u32, until: Millis) {
         self.room = Some((room, until));
@@ -192,7 +187,9 @@ impl World {
 
     /// SIGTERM.
     pub fn terminate_process(&mut self, container: ContainerId) {
-        let Some(process) = self.platform.processes.get_mut(&container).filter(|process| process.running) else { return };
+        let Some(process) = self.platform.processes.get_mut(&container).filter(|process| process.running) else {
+            return;
+        };
         if !std::mem::replace(&mut process.terminating, true)
             && let Some(after) = process.nature.terminates_after
         {

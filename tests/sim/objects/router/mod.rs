@@ -135,11 +135,6 @@ impl RouterObject {
         Self { addr: Addr::Router(index), isolate: None, tasks: BTreeMap::new(), seekers: BTreeMap::new() }
     }
 
-    /// An isolate that has served no request since it was last dropped has nothing to lose.
-    pub fn is_loaded(&self) -> bool {
-        self.isolate.is_some()
-    }
-
     /// A user's request to the container of its id: `Pool::fetch`, and the gateway.
     pub fn request(&mut self, world: &mut World, request: RequestNo, pool: u32, id: &SessionId, replay: Replay) {
         self.begin(world, request, pool, id, Wish::Request(replay));

@@ -158,8 +158,8 @@ impl AtOwner {
                 }
             }
             (_, Ok(Response::Refused(refusal))) => Fate::Refused(refusal.code),
-            (What::Lookup, Ok(Response::Found(_))) => Fate::Done,
-            (What::Release, Ok(Response::Released(_))) => {
+            (What::Lookup, Ok(Response::Found)) => Fate::Done,
+            (What::Release, Ok(Response::Released)) => {
                 turn.isolate.cache.forget_id(&turn.pool.name, turn.id);
                 if turn.has_id_cache() {
                     turn.write_hint(None);

@@ -128,10 +128,8 @@ fn a_call_that_throws_is_repeated_once() {
 
 fn a_lookup_and_a_release_that_throw_are_repeated_once() {
     type Ask = fn(&mut RouterObject, &mut World, RequestNo, u32, &SessionId);
-    let asks: [(Ask, &str, Response); 2] = [
-        (RouterObject::lookup, "lookup", Response::Found(None)),
-        (RouterObject::release, "release", Response::Released(false)),
-    ];
+    let asks: [(Ask, &str, Response); 2] =
+        [(RouterObject::lookup, "lookup", Response::Found), (RouterObject::release, "release", Response::Released)];
     for (ask, name, answer) in asks {
         let mut stage = Stage::new();
         let mut throws = 1;

@@ -114,7 +114,7 @@ fn show(simulate: Simulate, seed: u64, report: Report) -> bool {
     let Some(violation) = report.violations.first().cloned() else { return true };
     let limits = Limits::default();
     eprintln!("shrinking seed {seed}, for at most {} s", limits.time.as_secs());
-    println!("{}", shrink(simulate, &once::schedule(seed), report, violation.clone(), limits));
+    println!("{}", shrink(simulate, &|| once::schedule(seed), report, violation.clone(), limits));
     match kept::add(&kept::file(), seed, violation.promise) {
         Ok(()) => true,
         Err(error) => {

@@ -8,8 +8,7 @@ use super::table::words;
 
 impl fmt::Display for Shrunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schedule, report, violation, before, after, runs, end } = self;
-        let seed = schedule.seed;
+        let Self { seed, schedule, report, violation, before, after, runs, end } = self;
         writeln!(f, "seed {seed}: {}", once::told(violation))?;
         let end = match end {
             SearchEnd::Minimal => "nothing more can be left out",
@@ -20,6 +19,9 @@ impl fmt::Display for Shrunk {
             "shrunk from {} operations and {} faults to {} and {}, in {runs} runs: {end}",
             before.operations, before.strikes, after.operations, after.strikes,
         )?;
+        if schedule.seed != *seed {
+            writeln!(f, "what is left breaks it with the luck of seed {}", schedule.seed)?;
+        }
         writeln!(f, "operations:")?;
         for operation in schedule.operations() {
             writeln!(f, "  {operation}")?;

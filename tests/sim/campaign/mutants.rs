@@ -12,7 +12,8 @@ use super::once::{self, Simulate};
 use super::progress::Progress;
 use super::shrink::{Limits, shrink};
 use super::sweep::{News, sweep};
-use super::table::{PROMISES, Tally};
+use super::table::{Tally, in_order};
+use crate::objects::mutants::{self as adapters, AdapterMutant};
 use crate::simulation::{Report, Violation};
 use crate::trace::Trace;
 
@@ -115,8 +116,8 @@ pub fn run(simulate: Simulate, names: &[String], seeds: Range<u64>, threads: Non
                 killed += 1;
                 if !names.is_empty() {
                     let _active = Active::new(mutant);
-                    let schedule = once::schedule(seed);
-                    println!("{}", shrink(simulate, &schedule, report, violation, Limits::default()));
+                    let whole = || once::schedule(seed);
+                    println!("{}", shrink(simulate, &whole, report, violation, Limits::default()));
                 }
             }
             Fate::FailsWithoutIt { seed, violation } => {
@@ -126,7 +127,7 @@ pub fn run(simulate: Simulate, names: &[String], seeds: Range<u64>, threads: Non
         }
     }
     println!();
-    for promise in PROMISES {
+    for promise in in_order(killers.keys().copied()) {
         if let Some(names) = killers.get(promise) {
             println!("{promise:<20} {:>3}   {}", names.len(), names.join(", "));
         }
@@ -149,27 +150,30 @@ fn chosen(all: Result<Vec<Mutant>, String>, names: &[String]) -> Result<Vec<Muta
 }
 
 /// The bugs of the machines, then those of the simulator's adapters.
-#[cfg(feature = "mutants")]
 fn all() -> Result<Vec<Mutant>, String> {
-    use cf_warm_pools::core::mutants as core;
-
-    use crate::objects::mutants as adapters;
-
-    let machines = core::Mutant::ALL.iter().map(|&mutant| Mutant {
-        name: mutant.name(),
-        promises: mutant.promises(),
-        set: Box::new(move |switch| core::set_active((switch == Switch::On).then_some(mutant))),
-    });
-    let adapters = adapters::AdapterMutant::ALL.iter().map(|&mutant| Mutant {
+    let mut all = of_machines()?;
+    all.extend(AdapterMutant::ALL.iter().map(|&mutant| Mutant {
         name: mutant.name(),
         promises: mutant.promises(),
         set: Box::new(move |switch| adapters::set_active((switch == Switch::On).then_some(mutant))),
+    }));
+    Ok(all)
+}
+
+#[cfg(feature = "mutants")]
+fn of_machines() -> Result<Vec<Mutant>, String> {
+    use cf_warm_pools::core::mutants;
+
+    let bugs = mutants::Mutant::ALL.iter().map(|&mutant| Mutant {
+        name: mutant.name(),
+        promises: mutant.promises(),
+        set: Box::new(move |switch| mutants::set_active((switch == Switch::On).then_some(mutant))),
     });
-    Ok(machines.chain(adapters).collect())
+    Ok(bugs.collect())
 }
 
 #[cfg(not(feature = "mutants"))]
-fn all() -> Result<Vec<Mutant>, String> {
+fn of_machines() -> Result<Vec<Mutant>, String> {
     Err("this simulator has no deliberate bugs in it: run `cargo xtask sim --mutants`, or compile it with \
          `--features mutants`"
         .to_owned())

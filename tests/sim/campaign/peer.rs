@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::once::{self, Simulate};
 use super::progress::Progress;
 use super::sweep::{News, sweep};
-use super::table::{PROMISES, Tally};
+use super::table::{PROMISES, Tally, in_order};
 use crate::trace::Trace;
 
 /// What both came to, in the same seeds.
@@ -24,9 +24,7 @@ impl fmt::Display for Comparison {
         let Self { ours, theirs } = self;
         writeln!(f, "| promise | broken by ours | broken by cf-container-warm-pool |")?;
         writeln!(f, "|---|---|---|")?;
-        let others = ours.broken().chain(theirs.broken().filter(|promise| ours.seeds_that_broke(promise) == 0));
-        let others = others.filter(|promise| !PROMISES.contains(promise));
-        for promise in PROMISES.into_iter().chain(others) {
+        for promise in in_order(PROMISES.into_iter().chain(ours.broken()).chain(theirs.broken())) {
             let share = |tally: &Tally| format!("{} of {} seeds", tally.seeds_that_broke(promise), tally.seeds);
             writeln!(f, "| {promise} | {} | {} |", share(ours), share(theirs))?;
         }

@@ -7,7 +7,7 @@ use crate::faults::Fault;
 use crate::simulation::Report;
 
 /// Every promise that a run can break, in the order of tables: those of the system, then those of the simulator about it.
-pub const PROMISES: [&str; 14] = [
+pub const PROMISES: [&str; 15] = [
     "exclusive",
     "sticky",
     "single",
@@ -19,10 +19,20 @@ pub const PROMISES: [&str; 14] = [
     "all-or-nothing",
     "unknown-is-not-dead",
     "answered",
+    "at-most-once",
     "durable",
     super::once::NO_PANIC,
     super::once::DETERMINISTIC,
 ];
+
+/// These promises in the order of [`PROMISES`], and after them those that are not there.
+pub fn in_order(promises: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut promises: Vec<_> = promises.into_iter().collect();
+    let place = |promise| PROMISES.iter().position(|&other| other == promise).unwrap_or(PROMISES.len());
+    promises.sort_by_key(|&promise| (place(promise), promise));
+    promises.dedup();
+    promises
+}
 
 /// What many runs come to.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { acquire, ask, full, lookup, pools, serve, stats, until } from "./support.mjs";
+import { acquire, ask, full, lookup, pools, rpc, serve, stats, until } from "./support.mjs";
 
 describe("a pool of four shards", () => {
   let server;
@@ -71,6 +71,22 @@ describe("a pool of four shards", () => {
     const now = await lookup(server, "carol");
     assert.notEqual(now.container, former.container);
     assert.equal((await answer.json()).hostname, hostnameOf(now.container));
+  });
+
+  test("a lookup or a release that fails is tried once more, and no more than that", async () => {
+    const { container, shard } = await acquire(server, "dave");
+    const stumble = (calls) => rpc(server, "WARM_POOL", `p/${shard}`, "stumble", calls);
+    const call = (method) => server.admin("/_warm/v1/pools/p/ids/dave", { method });
+    await stumble(1);
+    assert.equal((await lookup(server, "dave")).container, container);
+    await stumble(2);
+    assert.equal((await call("GET")).status, 503);
+    await stumble(2);
+    assert.equal((await call("DELETE")).status, 503);
+    assert.equal((await lookup(server, "dave")).container, container, "nothing has changed");
+    await stumble(1);
+    assert.equal((await call("DELETE")).status, 204);
+    assert.equal(await lookup(server, "dave"), null);
   });
 
   test("refills as soon as one is taken", async () => {

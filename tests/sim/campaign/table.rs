@@ -117,7 +117,7 @@ impl fmt::Display for Tally {
         for (promise, Violated { times, seeds }) in &self.violated {
             let first: Vec<_> = seeds.iter().take(SEEDS_SHOWN).map(ToString::to_string).collect();
             let more = if seeds.len() > SEEDS_SHOWN { ", …" } else { "" };
-            writeln!(f, "{:<44}{:>14}   seeds {}{more}", format!("  {promise}"), grouped(*times), first.join(", "))?;
+            writeln!(f, "{:<56}{:>14}   seeds {}{more}", format!("  {promise}"), grouped(*times), first.join(", "))?;
         }
         Ok(())
     }
@@ -130,7 +130,7 @@ fn add<K: Copy + Ord>(sums: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
 }
 
 fn row(f: &mut fmt::Formatter<'_>, label: &str, number: u64) -> fmt::Result {
-    writeln!(f, "{label:<44}{:>14}", grouped(number))
+    writeln!(f, "{label:<56}{:>14}", grouped(number))
 }
 
 /// A fault's name in words: `LostBefore` is "lost before".

@@ -230,6 +230,17 @@ fn a_lease_runs_from_the_moment_it_was_asked_for() {
 }
 
 #[test]
+fn a_lease_that_ran_out_on_its_way_admits_nobody() {
+    let mut object = Object::ready();
+    let asked_at = object.now;
+    object.admit("alice", 1, ME);
+    object.pass(Millis(1_000));
+    let answer = LeaseAnswer::Granted(Millis(1_000));
+    let effects = object.step(Input::LeaseAnswered { key: key("alice", 1), asked_at, answer });
+    assert_eq!(replies(&effects), [(ME, Reply::Admitted(Err(Refusal::Unconfirmed)))]);
+}
+
+#[test]
 fn a_container_serves_one_id_in_its_whole_life() {
     let mut object = Object::leased("alice", 1);
     assert_eq!(object.admit("bob", 2, YOU), (Admission::Refuse(Refusal::NotYours), vec![]), "not even asked");
@@ -462,6 +473,30 @@ fn a_monitor_that_fails_proves_nothing_and_a_fresh_look_decides() {
     object.restart(true);
     assert_eq!(object.last, [Effect::Monitor]);
     assert_eq!(object.record().life, Life::Ready);
+}
+
+#[test]
+fn a_monitor_that_fails_during_a_start_proves_nothing_either() {
+    let mut object = Object::new();
+    object.step(Input::StartAsked { caller: ME, orders: orders() });
+    assert_eq!(object.step(Input::MonitorLost("Network connection lost.".into())), [Effect::Rebuild]);
+    object.restart(true);
+    object.step(Input::StartAsked { caller: YOU, orders: orders() });
+    assert_eq!(replies(&object.step(Input::Probed(ProbeResult::Status(200)))), [(YOU, Reply::Started(Ok(())))]);
+}
+
+#[test]
+fn a_process_that_nobody_saw_end_is_not_reported_gone_before_a_fresh_look() {
+    let mut object = Object::ready();
+    object.step(Input::DestroyAsked { caller: ME });
+    let effects = object.step(Input::Destroyed(Ok(Destruction::NothingToDo)));
+    assert!(matches!(replies(&effects)[..], [(ME, Reply::Destroyed(Err(_)))]), "{effects:?}");
+    assert!(effects.contains(&Effect::Rebuild));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Report { .. })));
+    object.restart(true);
+    assert!(object.ring().contains(&Effect::Destroy), "it did run");
+    let gone = object.step(Input::Destroyed(Ok(Destruction::Done)));
+    assert!(gone.iter().any(|effect| matches!(effect, Effect::Report { .. })));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Deliberate bugs, by which the simulator's oracle is tested: each must be reported, under the name of a promise.
 //!
 //! A use site asks [`on`] for its bug. Without the cargo feature `mutants` that is a constant `false`, so that nothing of
-//! any bug is left in the program; with it, one bug at a time is switched on for the whole process by [`set_active`]. The
+//! any bug is left in the program; with it, one bug at a time is switched on for the whole process by `set_active`. The
 //! feature is for the simulator's test of itself and must never be enabled for anything else.
 
 #[cfg(all(feature = "mutants", target_arch = "wasm32"))]
@@ -152,7 +152,7 @@ mutants! {
     /// A configuration that cannot be put in force as it is is accepted all the same.
     ObjectionsIgnored = "objections-ignored" breaks ["all-or-nothing"];
     /// What is put in force is not written.
-    RegistryNotWritten = "registry-not-written" breaks ["durable", "converging", "all-or-nothing", "bounded", "sticky"];
+    RegistryNotWritten = "registry-not-written" breaks ["durable", "converging", "all-or-nothing", "bounded", "sticky", "single"];
     /// A shard takes whatever plan comes, older or not.
     OlderPlanWins = "older-plan-wins" breaks ["converging", "all-or-nothing", "bounded"];
     /// A pool that is taken out of the configuration keeps its stock.

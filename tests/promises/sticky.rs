@@ -63,3 +63,20 @@ fn a_pool_that_is_taken_out_of_the_configuration_keeps_its_ids() {
     let refused = world.ask("bob");
     assert!(world.answer(refused).unwrap_err().message.contains("no configuration"));
 }
+
+#[test]
+fn who_waits_for_a_pool_that_is_taken_out_is_told_so_and_nothing_is_started_for_them() {
+    let mut world = World::new(r#""warm_target": 0, "max_concurrent_starts": 1"#);
+    let waiting = [world.ask("alice"), world.ask("bob")];
+    let plan = world.shard.plan().unwrap().clone();
+    let mut version = plan.version;
+    version.version += 1;
+    world.step(cf_warm_pools::core::shard::Input::Configured(Box::new(plan.retired(version))));
+    for waiter in waiting {
+        let answer = world.answers.get(&waiter).expect("at once");
+        assert!(answer.as_ref().unwrap_err().message.contains("no configuration"));
+    }
+    world.run_for(Millis::from_secs(60));
+    assert_eq!(world.containers.len(), 1, "only the one that was starting already");
+    assert_eq!(world.counts(), (0, 0, 0, 0));
+}

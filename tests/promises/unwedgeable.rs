@@ -154,3 +154,16 @@ fn at_the_platforms_cap_few_starts_fail() {
     let tried = world.containers.len() - before;
     assert!(tried <= 16, "{tried} starts failed");
 }
+
+#[test]
+fn what_was_learned_before_the_clock_went_back_ends_however_often_the_object_is_loaded() {
+    let mut world = World::with(r#""warm_target": 1"#, failing(FailureClass::Permanent));
+    world.run_for(Millis::from_secs(1));
+    world.script.fails = None;
+    world.now = Millis(100_000);
+    for _ in 0..6 {
+        world.restart();
+        world.run_for(Millis::from_secs(10));
+    }
+    assert_eq!(world.counts().1, 1, "no reload puts the end off again");
+}

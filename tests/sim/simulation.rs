@@ -12,6 +12,7 @@ use cf_warm_pools::core::id::{ContainerId, ShardId};
 use cf_warm_pools::core::outcome::RefusalCode;
 use cf_warm_pools::core::shard::State;
 
+use crate::campaign::{NO_PANIC, catch};
 use crate::dice::Key;
 use crate::faults::{Fault, Strike};
 use crate::objects::Object;
@@ -68,7 +69,11 @@ const MAX_STEPS: u64 = 3_000_000;
 /// Carries a schedule out, up to the first promise that is broken.
 pub fn run(schedule: &Schedule, trace: Trace) -> Report {
     let mut simulation = Simulation::new(schedule, trace);
-    simulation.run();
+    // In the Worker a panic would freeze every caller of the isolate.
+    if let Err(panic) = catch(|| simulation.run()) {
+        let now = simulation.world.now;
+        simulation.world.oracle.broken(now, NO_PANIC, panic);
+    }
     simulation.report()
 }
 
@@ -94,6 +99,8 @@ struct Simulation<'s> {
     containers: BTreeMap<ContainerId, Container>,
     steps: u64,
     next_request: u64,
+    /// How often each object could have been dropped.
+    risks: BTreeMap<Addr, u64>,
     /// The last requests, of whom each must be served.
     probes: BTreeMap<RequestNo, u32>,
     /// How often it was looked at whether all is well.
@@ -135,6 +142,7 @@ impl<'s> Simulation<'s> {
             containers: BTreeMap::new(),
             steps: 0,
             next_request: 0,
+            risks: BTreeMap::new(),
             probes: BTreeMap::new(),
             looks: 0,
             over: false,
@@ -277,7 +285,9 @@ impl<'s> Simulation<'s> {
     /// After anything that an object does it may be dropped from memory, alone or with its isolate.
     fn may_be_dropped(&mut self, addr: Addr) {
         let world = &mut self.world;
-        let key = DROP.of(hash(&addr)).of(self.steps);
+        let count = self.risks.entry(addr).or_default();
+        *count += 1;
+        let key = DROP.of(hash(&addr)).of(*count);
         let soon = world.dice.between(key.of(1), 0, 30);
         if world.faults.strikes(world.dice, Fault::Evicted, key) {
             world.after(soon, Happening::Drops(addr));
@@ -425,7 +435,7 @@ impl<'s> Simulation<'s> {
         self.world.deploys.made.push(Deploy { stamp, config: Rc::clone(&self.schedule.configs[config]) });
         self.world.deploys.rolling_until = now + within;
         for addr in self.all() {
-            let key = ROLL.of(hash(&addr)).of(self.steps);
+            let key = ROLL.of(hash(&addr)).of(self.world.deploys.made.len() as u64);
             let at = now + self.world.dice.between(key, 0, within.0);
             self.world.at(at, Happening::Drops(addr));
             self.world.at(now + within, Happening::Drops(addr));

@@ -22,7 +22,7 @@ const MUTANTS: &str = "mutants";
 /// are the simulator's.
 #[derive(Args)]
 pub struct Arguments {
-    /// How many seeds [default: 1000; for each deliberate bug 300]
+    /// How many seeds [default: 1000; for each deliberate bug 600]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The first seed [default: 0]

@@ -112,9 +112,11 @@ impl Fence {
         Admission::Wait
     }
 
-    /// What the owner answered; binds the record to the first id that is granted a lease.
+    /// What the owner answered; binds the record to the first id that is granted a lease. One that ran out on the way admits
+    /// nobody: by now the owner may have given the id another container.
     pub fn answered(
         &mut self,
+        now: Millis,
         key: &LeaseKey,
         asked_at: Millis,
         answer: LeaseAnswer,
@@ -134,12 +136,10 @@ impl Fence {
                     if record.binding.as_ref() != Some(&key) {
                         record.binding = Some(key.clone());
                     }
-                    self.lease = Some(Lease {
-                        key,
-                        renew_at: Millis(asked_at.0.saturating_add(ttl.0 - ttl.0 / 4)),
-                        until: Millis(asked_at.0.saturating_add(ttl.0)),
-                    });
-                    Ok(())
+                    let until = Millis(asked_at.0.saturating_add(ttl.0));
+                    let renew_at = Millis(asked_at.0.saturating_add(ttl.0 - ttl.0 / 4));
+                    self.lease = Some(Lease { key, renew_at, until });
+                    if now < until { Ok(()) } else { Err(Refusal::Unconfirmed) }
                 }
             }
             LeaseAnswer::Denied => {

@@ -185,7 +185,7 @@ impl Agent {
             Input::LeaseAnswered { key, asked_at, answer } => {
                 if let Some(record) = self.record.as_mut().filter(|record| record.life == Life::Ready) {
                     let bound = record.binding.clone();
-                    self.fence.answered(&key, asked_at, answer, record, effects);
+                    self.fence.answered(now, &key, asked_at, answer, record, effects);
                     if record.binding != bound {
                         self.saved = Saved::No;
                     }

@@ -22,7 +22,7 @@ use crate::trace::Trace;
 #[derive(Debug, Parser)]
 #[command(name = "campaign", disable_version_flag = true)]
 struct Options {
-    /// How many seeds [default: 1000; for each mutant 300]
+    /// How many seeds [default: 1000; for each mutant 600]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The first seed
@@ -155,7 +155,7 @@ impl Found {
 const SEEDS: u64 = 1_000;
 
 /// The seeds that a mutant may survive before it counts as surviving, if not told otherwise.
-const MUTANT_SEEDS: u64 = 300;
+const MUTANT_SEEDS: u64 = 600;
 
 /// How many violations are shrunk and printed in full.
 pub const SHOWN: usize = 3;

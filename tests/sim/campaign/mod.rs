@@ -31,5 +31,6 @@ mod tests;
 mod trials;
 
 pub use cli::run;
+pub use once::NO_PANIC;
 pub use panics::catch;
 pub use trials::trials;

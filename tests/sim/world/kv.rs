@@ -12,14 +12,22 @@ use crate::faults::Fault;
 #[derive(Debug, Default)]
 pub struct Kv {
     values: BTreeMap<String, Vec<(Millis, Option<String>)>>,
-    reads: u64,
+    /// How often each key was read or written.
+    uses: BTreeMap<String, u64>,
+}
+
+impl Kv {
+    fn key(&mut self, name: &str) -> Key {
+        let uses = self.uses.entry(name.to_owned()).or_default();
+        *uses += 1;
+        KV.of(hash(&name)).of(*uses)
+    }
 }
 
 impl World {
     /// Reads a key. An error is an error of KV.
     pub fn kv_read(&mut self, name: &str) -> Result<Option<String>, ()> {
-        self.kv.reads += 1;
-        let key = KV.of(hash(&name)).of(self.kv.reads);
+        let key = self.kv.key(name);
         if self.faults.strikes(self.dice, Fault::KvFails, key) {
             return Err(());
         }
@@ -46,8 +54,7 @@ impl World {
 
     /// Writes a key, or deletes it. An error is an error of KV: too many writes, for example.
     pub fn kv_write(&mut self, name: &str, value: Option<String>) -> Result<(), ()> {
-        self.kv.reads += 1;
-        let key = KV.of(hash(&name)).of(self.kv.reads);
+        let key = self.kv.key(name);
         let history = self.kv.values.entry(name.to_owned()).or_default();
         let too_soon = history.last().is_some_and(|&(at, _)| self.now < at + Millis(1_000));
         if too_soon || self.faults.strikes(self.dice, Fault::KvFails, key) {

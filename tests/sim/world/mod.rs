@@ -115,6 +115,8 @@ pub struct World {
     /// How often each object was dropped.
     lives: BTreeMap<Addr, u32>,
     alarms: BTreeMap<Addr, Alarm>,
+    /// How often each object has set its alarm.
+    alarm_counts: BTreeMap<Addr, u64>,
 }
 
 struct Entry {
@@ -187,6 +189,7 @@ impl World {
             happenings: 0,
             lives: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            alarm_counts: BTreeMap::new(),
         }
     }
 
@@ -249,8 +252,10 @@ impl World {
         self.happenings += 1;
         let armed = self.happenings;
         self.alarms.insert(addr, Alarm { at, armed });
+        let count = self.alarm_counts.entry(addr).or_default();
+        *count += 1;
+        let key = ALARM.of(hash(&addr)).of(*count);
         let due = self.clocks.true_time(addr, at).max(self.now);
-        let key = ALARM.of(hash(&addr)).of(armed);
         let late = if self.faults.strikes(self.dice, Fault::AlarmLate, key) {
             self.dice.between(key, 1_000, 60_000)
         } else {

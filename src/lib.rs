@@ -17,6 +17,8 @@
 //! | all-or-nothing config | a bad config is refused whole, with every error; the old one keeps serving |
 //! | unknown is not dead | an RPC error proves nothing about a container |
 //!
+//! `docs/promises.md` tells of each why it holds, which tests stand for it, and what is not promised.
+//!
 //! # Who may import whom
 //!
 //! `config`, `core` and `wire` are pure: no Workers API, no JavaScript, no clock, no randomness, no `async`. `core` sees only

@@ -7,15 +7,25 @@ use super::Test;
 use super::double::{broken, clean};
 use crate::campaign::mutants::{Fate, Mutant, Switch, hunt};
 use crate::campaign::once::Simulate;
+use crate::objects::mutants::AdapterMutant;
 use crate::schedule::Schedule;
 use crate::simulation::Report;
 use crate::trace::Trace;
 
-pub const TESTS: [Test; 3] = [
+pub const TESTS: [Test; 4] = [
+    ("every_bug_is_named_in_the_docs", every_bug_is_named_in_the_docs),
     ("a_bug_is_killed_by_its_lowest_seed", a_bug_is_killed_by_its_lowest_seed),
     ("a_bug_that_breaks_nothing_survives", a_bug_that_breaks_nothing_survives),
     ("a_seed_that_fails_anyway_kills_nothing", a_seed_that_fails_anyway_kills_nothing),
 ];
+
+fn every_bug_is_named_in_the_docs() {
+    let docs = include_str!("../../../../docs/promises.md");
+    let machines = cf_warm_pools::core::mutants::Mutant::ALL.iter().map(|mutant| mutant.name());
+    for name in machines.chain(AdapterMutant::ALL.iter().map(|mutant| mutant.name())) {
+        assert!(docs.contains(&format!("`{name}`")), "docs/promises.md does not name `{name}`");
+    }
+}
 
 const THREADS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 

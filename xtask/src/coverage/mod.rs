@@ -46,7 +46,7 @@ enum Kind {
 ///
 /// # Errors
 ///
-/// When a tool is missing and cannot be installed, or a test fails. Too few lines are no error: they are the exit code.
+/// When a tool is missing and cannot be installed, or a test fails, which is said at the end. Too few lines are no error: they are the exit code.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     // Everything runs at the top of the repository, whatever the folder of who asks.
     let html = arguments.html.as_ref().map(std::path::absolute).transpose().context("--html names no folder")?;
@@ -55,10 +55,14 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     let lcov = scratch.path().join("lcov");
     let mut tests = llvm_cov(workspace, &tools);
     // The simulator's profile for all of them, so that the crate is compiled once.
-    tests.args(["test", "--profile", sim::PROFILE, "--lcov", "--output-path"]).arg(&lcov);
+    tests.args(["test", "--no-fail-fast", "--profile", sim::PROFILE, "--lcov", "--output-path"]).arg(&lcov);
     tests.args(targets(workspace, arguments.only)?);
-    if !process::foreground(&mut tests)?.success() {
-        bail!("a test fails, or something does not compile; see above");
+    let passed = process::foreground(&mut tests)?.success();
+    if !passed {
+        // It reports nothing when a test fails. What the tests reached is of interest all the same.
+        let mut report = llvm_cov(workspace, &tools);
+        report.args(["report", "--profile", sim::PROFILE, "--lcov", "--output-path"]).arg(&lcov);
+        process::logged(workspace, "coverage", &mut report).context("nothing could be measured; see above")?;
     }
     if let Some(folder) = &html {
         let mut report = llvm_cov(workspace, &tools);
@@ -67,8 +71,11 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     }
 
     let report = fs::read_to_string(&lcov).context("cannot read the report of cargo-llvm-cov")?;
-    let files = measured(workspace, &report)?;
-    Ok(print(&files))
+    let enough = print(&measured(workspace, &report)?);
+    if !passed {
+        bail!("a test fails; see above");
+    }
+    Ok(if enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What picks the tests. All of the crate's, for those that do not reach the core take no time.
@@ -116,7 +123,8 @@ fn measured(workspace: &Workspace, report: &str) -> Result<Vec<(String, Lines)>>
     Ok(files)
 }
 
-fn print(files: &[(String, Lines)]) -> ExitCode {
+/// Says whether enough lines are reached.
+fn print(files: &[(String, Lines)]) -> bool {
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     println!("\n{:width$}  lines  reached      %", "");
     for (name, lines) in files {
@@ -134,7 +142,7 @@ fn print(files: &[(String, Lines)]) -> ExitCode {
     let reached: usize = files.iter().map(|(_, lines)| lines.reached()).sum();
     println!("\nlines={all} reached={reached} percent={} least={LEAST}", percent(reached, all));
     // No lines at all is no success.
-    if all > 0 && reached * 100 >= all * LEAST { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    all > 0 && reached * 100 >= all * LEAST
 }
 
 /// With one digit, rounded down: what is not quite everything must not read as if it were.

@@ -3,32 +3,30 @@
 //! One step is: the machine's step, its writes in one transaction, the alarm; and only then what it wants done. A transaction
 //! that fails throws the object away with all it had in memory, and nothing of the step is done.
 
+mod calls;
+mod plans;
+
 use std::collections::BTreeMap;
 
-use cf_warm_pools::config::resolved::{BindingName, Millis};
-use cf_warm_pools::core::failure::{FailureClass, StartFailure};
+use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Refusal};
-use cf_warm_pools::core::plan::{Plan, PlanVersion, Share};
-use cf_warm_pools::core::shard::{
-    Action, Call, ContainerKind, Effects, Entropy, Finding, Input, Rows, Shard, Spec, WaiterId, Write,
-};
-use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest, StartReply, StartRequest, Status};
-use cf_warm_pools::wire::coordinator::{ReportReply, ShardReport};
+use cf_warm_pools::core::shard::{Action, Effects, Entropy, Finding, Input, Rows, Shard, WaiterId, Write};
+use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
+
+use calls::{finding, started};
+use plans::plan_of_deploy;
 
 use super::Object;
 use super::mutants::{AdapterMutant, on};
 use crate::dice::{Dice, Key};
 use crate::faults::Fault;
-use crate::world::message::{Addr, Answer, CallError, CallId, Request, Response, Then};
+use crate::world::message::{Addr, Answer, CallId, Request, Response, Then};
 use crate::world::{Private, World, hash};
 
 /// The deadlines of `src/edge`.
 const PEER_DEADLINE: Millis = Millis::from_secs(5);
-const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
-const CALL_DEADLINE: Millis = Millis::from_secs(10);
-const DESTROY_DEADLINE: Millis = Millis::from_secs(30);
 /// How long until a shard whose alarm handler failed tries again.
 const RETRY_AFTER: Millis = Millis::from_secs(60);
 
@@ -189,31 +187,6 @@ impl ShardObject {
         }
     }
 
-    fn report(&self, world: &mut World, plan: Option<PlanVersion>, within: Millis, then: Then) {
-        let report = Request::Report(ShardReport { shard: self.id.clone(), plan });
-        world.call(self.addr, Addr::Coordinator, report, within, then);
-    }
-
-    fn call(&self, world: &mut World, container: ContainerId, binding: &BindingName, call: Call) {
-        world.platform.addressed_by(container, binding);
-        world.oracle.container_called(world.now, self.addr, container, &call);
-        let to = Addr::Container(container);
-        let (request, within, then) = match call {
-            Call::Start(spec) => {
-                let within = spec.start_timeout();
-                let Spec { start, sleep_after, lease_ttl, drain_timeout, .. } = *spec;
-                let owner = self.id.clone();
-                let request = StartRequest { container, owner, start, sleep_after, lease_ttl, drain_timeout };
-                (Request::Start(Box::new(request)), within, Then::Start(container))
-            }
-            Call::Stop => (Request::Stop, CALL_DEADLINE, Then::Stop(container)),
-            Call::Destroy => (Request::Destroy, DESTROY_DEADLINE, Then::Destroy(container)),
-            Call::Check => (Request::GetState, CALL_DEADLINE, Then::Check(container)),
-            Call::Renew => (Request::Renew, CALL_DEADLINE, Then::Nothing),
-        };
-        world.call(self.addr, to, request, within, then);
-    }
-
     /// A caller wants a container: at once when the id has one, else it waits.
     fn acquire(&mut self, world: &mut World, call: CallId, request: AcquireRequest) {
         let AcquireRequest { id, shards, suspect } = request;
@@ -244,69 +217,6 @@ impl ShardObject {
         memory.next_waiter += 1;
         memory.waiters.insert(waiter, (call, now));
         self.drive(world, Input::Acquire { waiter, id, shards, suspect });
-    }
-
-    /// A call that takes a plan, and there is none: the coordinator is asked, once for all that wait.
-    fn wait_for_plan(&mut self, world: &mut World, call: CallId, request: Request) {
-        let memory = self.memory(world);
-        let asking = memory.planless.is_some();
-        memory.planless.get_or_insert_default().push((call, request));
-        if !asking {
-            self.report(world, None, FIRST_PLAN_DEADLINE, Then::FirstReport);
-        }
-    }
-
-    /// The coordinator has answered the first report, or not: then the first shard is asked.
-    fn first_report_ended(&mut self, world: &mut World, answer: Answer) {
-        match answer {
-            Ok(response) => {
-                self.take_report(world, response);
-                self.take_bundled(world, None);
-            }
-            Err(_) if self.id.index == ShardIndex(0) => self.take_bundled(world, None),
-            Err(_) => {
-                let first = Addr::of_shard(&ShardId { index: ShardIndex(0), ..self.id.clone() });
-                world.call(self.addr, first, Request::GetPlan, FIRST_PLAN_DEADLINE, Then::SiblingPlan);
-            }
-        }
-    }
-
-    fn sibling_plan_ended(&mut self, world: &mut World, answer: Answer) {
-        match answer {
-            Ok(Response::ShardPlan(plan)) => self.take_bundled(world, plan.map(|plan| *plan)),
-            Ok(_) | Err(_) => {
-                for (call, _) in self.take_planless() {
-                    world.throw(call, "the pool's first shard did not answer");
-                }
-            }
-        }
-    }
-
-    fn take_planless(&mut self) -> Vec<(CallId, Request)> {
-        self.memory.as_mut().and_then(|memory| memory.planless.take()).unwrap_or_default()
-    }
-
-    /// Takes the plan of a sibling, or what is bundled, unless it has got one meanwhile; then serves those who waited.
-    fn take_bundled(&mut self, world: &mut World, sibling: Option<Plan>) {
-        let waiting = self.take_planless();
-        if self.memory(world).machine.plan().is_none() {
-            let deploy = world.deploy_of(self.addr);
-            let version = PlanVersion { version: 0, stamp: deploy.stamp };
-            let bundled = deploy.config.pools.get(&self.id.pool);
-            let of_bundle = bundled.map(|pool| Plan::fixed(version, pool.clone(), self.id.index));
-            let of_sibling = sibling.map(|plan| Plan { share: Share::even(&plan.pool, self.id.index), ..plan });
-            if let Some(plan) = of_sibling.or(of_bundle)
-                && !self.drive(world, Input::Configured(Box::new(plan)))
-            {
-                for (call, _) in waiting {
-                    world.throw(call, "the object is being restarted; try again");
-                }
-                return;
-            }
-        }
-        for (call, request) in waiting {
-            self.with_plan(world, call, request);
-        }
     }
 
     /// A call that takes a plan, when there is one, or certainly none.
@@ -371,12 +281,6 @@ impl ShardObject {
         if heard || *open == 0 {
             memory.forwarded.remove(&call);
             world.answer(call, Response::Heard(heard));
-        }
-    }
-
-    fn take_report(&mut self, world: &mut World, response: Response) {
-        if let Response::Reported(ReportReply::Changed(plan)) = response {
-            self.drive(world, Input::Configured(plan));
         }
     }
 }
@@ -479,41 +383,10 @@ impl Object for ShardObject {
     }
 }
 
-/// What a newer deploy than the shard knows has bundled for its pool.
-fn plan_of_deploy(machine: &Shard, world: &World, addr: Addr) -> Option<Plan> {
-    let plan = machine.plan()?;
-    let deploy = world.deploy_of(addr);
-    let pool = deploy.config.pools.get(&machine.id().pool);
-    if pool.is_none() && plan.version.version == 0 {
-        return None;
-    }
-    plan.deployed(pool, deploy.stamp, machine.id().index)
-}
-
 fn acquired(reply: Result<Assignment, Refusal>) -> AcquireReply {
     match reply {
         Ok(assignment) => AcquireReply::Assigned(assignment),
         Err(refusal) => AcquireReply::Refused(refusal),
-    }
-}
-
-fn started(answer: Answer) -> Result<ContainerKind, StartFailure> {
-    match answer {
-        Ok(Response::Nothing) => Ok(ContainerKind::Class),
-        Ok(Response::Started(StartReply::Ready)) => Ok(ContainerKind::Agent),
-        Ok(Response::Started(StartReply::Failed(failure))) => Err(failure),
-        Ok(other) => unreachable!("not an answer to a start: {other:?}"),
-        Err(CallError::Threw(text)) => Err(StartFailure::of_message(text)),
-        Err(CallError::Late) => Err(StartFailure::new(FailureClass::Unknown, "no answer in time")),
-    }
-}
-
-fn finding(answer: &Answer) -> Finding {
-    match answer {
-        Ok(Response::State(Status::Running | Status::Healthy)) => Finding::Running,
-        Ok(Response::State(Status::Stopping)) => Finding::Stopping,
-        Ok(Response::State(Status::Stopped | Status::StoppedWithCode)) => Finding::Stopped,
-        Ok(_) | Err(_) => Finding::Unknown,
     }
 }
 

@@ -1,0 +1,243 @@
+//! The end of a run: nothing goes wrong any more, and all must be well.
+
+use std::collections::BTreeMap;
+
+use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::core::coordinator::Coordinator;
+use cf_warm_pools::core::gateway::Replay;
+use cf_warm_pools::core::id::ShardId;
+use cf_warm_pools::core::outcome::RefusalCode;
+use cf_warm_pools::core::shard::State;
+
+use super::Simulation;
+use crate::objects::peer::PeerObject;
+use crate::oracle::Fate;
+use crate::schedule::{Climate, session};
+use crate::world::Happening;
+use crate::world::message::{Addr, pool_name, pool_number};
+use crate::world::platform::Kind;
+
+/// How long the last requests may take.
+const AFTERWARDS: Millis = Millis::from_secs(130);
+/// No caller waits longer for a shard: not for two checks of a container that it doubts, and then for its own time.
+const LONGEST_WAIT: Millis = Millis::from_secs(120);
+/// How long after the last fault somebody looks at the pools: by then a router asks the coordinator again.
+const LOOKS_AFTER: Millis = Millis::from_secs(10);
+/// How often, and with which pause, it is looked at whether all is well before something is wrong.
+const LOOKS: u32 = 40;
+const LOOK_AGAIN: Millis = Millis(500);
+
+impl Simulation<'_> {
+    /// Nothing goes wrong any more.
+    pub(super) fn heal(&mut self) {
+        let now = self.world.now;
+        self.world.trace.note(now, || "* all is well from here on".to_owned());
+        // Whatever still runs old code is loaded anew.
+        if now < self.world.deploys.rolling_until {
+            self.world.deploys.rolling_until = now;
+            for addr in self.all() {
+                self.forget(addr);
+            }
+        }
+        self.world.faults.heal();
+        self.world.reconnect();
+        self.world.platform.heal();
+        self.world.after(LOOKS_AFTER, Happening::Looks);
+    }
+
+    /// Somebody looks at the pools, as somebody does.
+    pub(super) fn look(&mut self) {
+        for pool in self.schedule.configs[0].pools.keys().map(pool_number).collect::<Vec<_>>() {
+            for router in 0..self.routers.len() {
+                let request = self.request_no();
+                self.routers[router].lookup(&mut self.world, request, pool, &session(0));
+            }
+        }
+    }
+
+    /// By now all must be well; and users ask.
+    pub(super) fn settled(&mut self) {
+        if !self.is_well() {
+            return;
+        }
+        self.world.after(AFTERWARDS, Happening::Ends);
+        let now = self.world.now;
+        self.world.trace.note(now, || "* all is well, and must stay so".to_owned());
+        for pool in self.world_pools() {
+            for id in [0, 1, 2, 1_000, 1_001] {
+                let request = self.request_no();
+                let router = id as usize % self.routers.len();
+                self.world.oracle.watch(request);
+                self.probes.insert(request, pool);
+                self.routers[router].request(&mut self.world, request, pool, &session(id), Replay::Anytime);
+            }
+        }
+    }
+
+    fn world_pools(&self) -> Vec<u32> {
+        self.coordinator.reloaded().config().pools.keys().map(pool_number).collect()
+    }
+
+    pub(super) fn end(&mut self) {
+        self.over = true;
+        let now = self.world.now;
+        let config = self.coordinator.reloaded().config();
+        // Where callers wait for less than a start may take, or for others to leave, some wait in vain.
+        let hurried = |pool: u32| {
+            config
+                .pools
+                .get(&pool_name(pool))
+                .is_some_and(|pool| pool.acquire_timeout < Millis::from_secs(20) || pool.max_instances.is_some())
+        };
+        for (request, pool) in self.probes.clone() {
+            match self.world.oracle.fate_of(request).cloned() {
+                // A router may not have heard of a pool that was put in force a moment ago, but it has had minutes.
+                Some(Fate::Served(_) | Fate::Refused(RefusalCode::AtCapacity)) => {}
+                Some(Fate::Refused(RefusalCode::Timeout | RefusalCode::StartFailed)) if hurried(pool) => {}
+                other => {
+                    self.world.oracle.broken(
+                        now,
+                        if self.peers.is_some() { "unwedgeable" } else { "converging" },
+                        format!("the last {request:?} came to {other:?}"),
+                    );
+                }
+            }
+        }
+        if self.schedule.climate.serves_everybody() && self.peers.is_none() {
+            self.check_service();
+        }
+        for shard in self.shards.values() {
+            let since = shard.longest_waiting().filter(|&since| now > since + LONGEST_WAIT);
+            if let Some(since) = since {
+                let what = format!("a caller of {} waits for {:?}", shard.id(), now - since);
+                self.world.oracle.broken(now, "answered", what);
+            }
+        }
+        for overdue in self.world.oracle.overdue(now) {
+            self.world.oracle.broken(now, "answered", format!("{overdue} was never answered"));
+        }
+    }
+
+    /// Where nothing went wrong, nobody was turned away.
+    fn check_service(&mut self) {
+        let promise = match self.schedule.climate {
+            Climate::NoCoordinator => "coordinator-free",
+            Climate::Calm | Climate::Swarm => "converging",
+        };
+        let turned_away: Vec<String> = self
+            .world
+            .oracle
+            .fates()
+            .iter()
+            .filter(|(fate, _)| !["served", "done"].contains(fate))
+            .map(|(fate, count)| format!("{count} {fate}"))
+            .collect();
+        if !turned_away.is_empty() {
+            let now = self.world.now;
+            self.world.oracle.broken(now, promise, format!("requests came to {turned_away:?}"));
+        }
+    }
+
+    /// Whether all is well. Containers come and go also when nothing is wrong, so that it need not be at this very moment, but
+    /// soon: until then it is looked at again.
+    fn is_well(&mut self) -> bool {
+        let wrong = self.what_is_wrong();
+        if wrong.is_empty() {
+            return true;
+        }
+        self.looks += 1;
+        if self.looks < LOOKS {
+            self.world.after(LOOK_AGAIN, Happening::Settled);
+            return false;
+        }
+        for (promise, what) in wrong {
+            let now = self.world.now;
+            self.world.oracle.broken(now, promise, what);
+        }
+        true
+    }
+
+    fn what_is_wrong(&self) -> Vec<(&'static str, String)> {
+        if let Some(peers) = &self.peers {
+            return self.what_is_wrong_with(peers);
+        }
+        let mut wrong = Vec::new();
+        for container in self.world.oracle.untracked() {
+            match self.world.platform.kind(container) {
+                Kind::Agent => wrong.push(("accounted", format!("{container} runs and is on no books"))),
+                Kind::Class => {}
+            }
+        }
+        let coordinator = self.coordinator.reloaded();
+        for shard in self.coordinator.behind() {
+            wrong.push(("converging", format!("{shard} has not acknowledged {:?}", coordinator.version())));
+        }
+        let active = coordinator.config();
+        for shard in coordinator.shards() {
+            let is_active = active.pools.contains_key(&shard.pool);
+            if let Err(what) = self.check_shard(&shard, is_active, &coordinator) {
+                wrong.push(("converging", format!("{shard}: {what}")));
+            }
+        }
+        wrong
+    }
+
+    fn what_is_wrong_with(&self, peers: &BTreeMap<u32, PeerObject>) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        let untracked = self.world.oracle.peer_untracked();
+        if let Some(container) = untracked.first() {
+            let what = format!("{container} and {} more run and are not tracked", untracked.len() - 1);
+            wrong.push(("accounted", what));
+        }
+        for (&pool, peer) in peers {
+            let deploy = self.world.deploy_of(Addr::Shard { pool, index: 0 });
+            let Some(settings) = deploy.config.pools.get(&pool_name(pool)) else { continue };
+            let warm =
+                peer.rows().warm().iter().filter(|container| self.world.platform.is_running(**container)).count();
+            if warm != settings.warm_target as usize {
+                wrong.push(("converging", format!("pool {pool} has {warm} warm of {}", settings.warm_target)));
+            }
+        }
+        wrong
+    }
+
+    /// Whether a shard has what it should have.
+    fn check_shard(&self, shard: &ShardId, is_active: bool, coordinator: &Coordinator) -> Result<(), String> {
+        let addr = Addr::of_shard(shard);
+        let Some(object) = self.shards.get(&addr) else { return Err("it was never called".to_owned()) };
+        let rows = object.rows();
+        let plan = rows.plan.as_ref().ok_or("it has no plan")?;
+        if plan.version < coordinator.version() {
+            return Err(format!("it works by {:?}, and {:?} is in force", plan.version, coordinator.version()));
+        }
+        if plan.active != is_active {
+            return Err(format!("it is active: {}, and should be: {is_active}", plan.active));
+        }
+        let now = self.world.now;
+        let (mut warm, mut count) = (0, 0);
+        for (row, since) in self.world.oracle.books().rows_of(addr) {
+            count += 1;
+            let running = self.world.platform.is_running(row.container);
+            let longest = match &row.state {
+                State::Starting => Some(Millis::from_secs(60)),
+                State::Draining { .. } => Some(plan.pool.drain_timeout + Millis::from_secs(40)),
+                State::Warm { .. } | State::Assigned { .. } => None,
+            };
+            if longest.is_some_and(|longest| now > since + longest) {
+                return Err(format!("{} is {:?} since {:?}", row.container, row.state, now - since));
+            }
+            if let State::Warm { .. } = row.state {
+                warm += 1;
+                if !running && now > since + Millis::from_secs(30) {
+                    return Err(format!("{} is warm and does not run", row.container));
+                }
+            }
+        }
+        let target = plan.share.warm_target;
+        let full = plan.share.max_instances.is_some_and(|max| count >= max);
+        if warm > target || (warm < target && !full) {
+            return Err(format!("{warm} are warm of {target}, {count} in all, of {:?}", plan.share.max_instances));
+        }
+        Ok(())
+    }
+}

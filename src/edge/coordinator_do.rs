@@ -72,7 +72,12 @@ impl DurableObject for PoolCoordinator {
                 machine: RefCell::new(Coordinator::load(registry, acknowledged)),
                 database,
             })
-            .map_err(|error| log::error_chain(&error));
+            .map_err(|error| {
+                // An instance that could not be loaded must not be kept: with the next call a new one looks again.
+                let error = log::error_chain(&error);
+                abort(&state, &error);
+                error
+            });
         let alarm = Alarm::of(&state);
         if let Some(at) = loaded.as_ref().ok().and_then(|loaded| loaded.machine.try_borrow().ok()?.next_timeout()) {
             alarm.set(Some(at));

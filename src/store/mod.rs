@@ -9,4 +9,4 @@ mod sql;
 
 pub use coordinator::{load_coordinator, save_coordinator};
 pub use shard::{load_shard, save_shard};
-pub use sql::Database;
+pub use sql::{Database, StoreError};

@@ -64,7 +64,9 @@ impl Driver {
     /// When what is stored cannot be read.
     pub fn new(state: State, env: Env) -> Result<Rc<Self>, StorageError> {
         let storage = Storage::of(&state)?;
-        let agent = Agent::new(storage.read(RECORD)?);
+        // An instance that could not be loaded must not be kept: with the next call a new one looks again.
+        let record = storage.read(RECORD).inspect_err(|error| abort(&state, &error.to_string()))?;
+        let agent = Agent::new(record);
         let process = Process::of(&state, &env, &storage)?;
         let alarm = Alarm::of(&state);
         let driver = Rc::new(Self {

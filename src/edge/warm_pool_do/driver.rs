@@ -18,7 +18,7 @@ use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
 use crate::edge::entropy::RuntimeEntropy;
 use crate::edge::{container_rpc, js, log};
-use crate::store::{Database, load_shard, save_shard};
+use crate::store::{Database, StoreError, load_shard, save_shard};
 
 /// How long a report to the coordinator, or a call to a sibling, may take.
 pub const PEER_DEADLINE: Millis = Millis::from_secs(5);
@@ -201,13 +201,19 @@ fn load(state: &State, env: &Env) -> Result<Loaded, String> {
         Some(name) => name.parse().map_err(|error| format!("{error}, not {name:?}"))?,
         None => return Err("a WarmPool object must be addressed by name, as `{pool}/{shard}`".to_owned()),
     };
-    let (database, rows) = load_shard(state).map_err(|error| log::error_chain(&error))?;
+    // An instance that could not be loaded must not be kept: with the next call a new one looks again.
+    let thrown_away = |error: StoreError| {
+        let error = log::error_chain(&error);
+        abort(state, &error);
+        error
+    };
+    let (database, rows) = load_shard(state).map_err(thrown_away)?;
     let mut machine = Shard::load(id.clone(), rows, js::now());
     if let Some(plan) = plan_of_this_deploy(&machine, env) {
         let mut entropy = RuntimeEntropy;
         let mut fx = Effects::new(&mut entropy);
         machine.adopt(plan, &mut fx);
-        save_shard(&database, &fx.writes).map_err(|error| log::error_chain(&error))?;
+        save_shard(&database, &fx.writes).map_err(thrown_away)?;
         for event in &fx.events {
             log::shard_event(&id, event);
         }

@@ -84,7 +84,8 @@ impl CoordinatorObject {
         let mut fx = Effects::default();
         memory.machine.step(world.clock(Addr::Coordinator), input, &mut fx);
         if !fx.writes.is_empty() && world.faults.strikes(world.dice, Fault::WriteFailed, STEP.of(self.steps)) {
-            self.forget(world);
+            self.memory = None;
+            world.drop_memory(Addr::Coordinator);
             return false;
         }
         let version = memory.machine.version();
@@ -183,7 +184,15 @@ impl Object for CoordinatorObject {
     }
 
     fn forget(&mut self, world: &mut World) {
-        if self.memory.take().is_some() {
+        if let Some(Memory { machine, .. }) = self.memory.take() {
+            let loaded = self.reloaded();
+            let same = machine.version() == loaded.version()
+                && machine.source() == loaded.source()
+                && machine.config() == loaded.config();
+            if !same {
+                let what = "the coordinator holds what it has not written".to_owned();
+                world.oracle.broken(world.now, "durable", what);
+            }
             world.drop_memory(Addr::Coordinator);
         }
     }

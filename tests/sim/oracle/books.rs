@@ -128,8 +128,8 @@ impl Books {
         let before = former.as_ref().map(|entry| &entry.row.state);
         match (before, &row.state) {
             (None | Some(State::Starting), State::Starting)
-            | (None | Some(State::Starting | State::Warm { .. }), State::Warm { .. } | State::Assigned { .. })
-            | (_, State::Draining { .. }) => {}
+            | (Some(State::Starting | State::Warm { .. }), State::Warm { .. } | State::Assigned { .. })
+            | (Some(_), State::Draining { .. }) => {}
             (Some(State::Assigned { id: was, epoch: at, .. }), State::Assigned { id, epoch, .. })
                 if was == id && at == epoch => {}
             (before, after) => {
@@ -262,18 +262,18 @@ impl Books {
         let plans = || self.plans.iter().filter(|(addr, _)| of_pool(addr)).map(|(_, plan)| plan);
         let limit = plans().map(|plan| plan.pool.max_instances).reduce(|a, b| Some(a?.max(b?))).flatten();
         let total: u32 = self.counts.iter().filter(|(addr, _)| of_pool(addr)).map(|(_, count)| count).sum();
-        let lowered = plans().any(|plan| plan.pool.max_instances != limit);
+        let in_transition = plans().any(|plan| plan.pool.max_instances != limit);
         if let Some(limit) = limit
             && total > limit
-            && !lowered
-            && !self.is_over_by_history(pool, limit)
+            && !in_transition
+            && !self.is_over_by_history(pool)
         {
             broken.push(("bounded", format!("pool {pool} has {total} containers, and may have {limit}")));
         }
     }
 
     /// Whether some shard has more than its share since a limit was lowered: then the sum may be over it, too.
-    fn is_over_by_history(&self, pool: u32, _limit: u32) -> bool {
+    fn is_over_by_history(&self, pool: u32) -> bool {
         self.counts.iter().any(|(addr, &count)| {
             matches!(addr, Addr::Shard { pool: of, .. } if *of == pool)
                 && self.plans.get(addr).and_then(|plan| plan.share.max_instances).is_some_and(|share| count > share)

@@ -57,6 +57,9 @@ impl Evidence {
         machine: &Shard,
         jumped: &BTreeMap<Addr, Millis>,
     ) -> Result<(), Broken> {
+        if self.unanswered < 3 {
+            return Err(("unknown-is-not-dead", format!("only {} calls went unanswered", self.unanswered)));
+        }
         if jumped.get(&shard).is_some_and(|&at| at >= self.last_contact) {
             return Ok(());
         }
@@ -67,9 +70,6 @@ impl Evidence {
         let silent = now - self.last_contact;
         if silent + CLOCK_SLACK < needed {
             return Err(("unknown-is-not-dead", format!("silent for {silent:?}, and {needed:?} is due: {self:?}")));
-        }
-        if self.unanswered < 3 {
-            return Err(("unknown-is-not-dead", format!("only {} calls went unanswered", self.unanswered)));
         }
         Ok(())
     }

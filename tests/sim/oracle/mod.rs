@@ -54,6 +54,8 @@ pub struct Oracle {
     books: Books,
     evidence: BTreeMap<ContainerId, Evidence>,
     running: BTreeSet<ContainerId>,
+    /// When the process of each container ended last.
+    ended: BTreeMap<ContainerId, Millis>,
     /// Containers whose process was ever started.
     started: BTreeSet<ContainerId>,
     /// Containers of a class whose process was started again: somebody called them by a stub of old.
@@ -135,9 +137,15 @@ impl Oracle {
     }
 
     /// A process has ended.
-    pub fn process_ended(&mut self, _now: Millis, container: ContainerId) {
+    pub fn process_ended(&mut self, now: Millis, container: ContainerId) {
         self.running.remove(&container);
+        self.ended.insert(container, now);
         self.peer.process_ended(container);
+    }
+
+    /// When the process of a container ended, if it does not run again.
+    pub fn dead_since(&self, container: ContainerId) -> Option<Millis> {
+        self.ended.get(&container).copied().filter(|_| !self.running.contains(&container))
     }
 
     /// Containers whose process runs and that no shard has on its books.
@@ -172,7 +180,7 @@ impl Oracle {
             return;
         }
         match kind {
-            Kind::Agent if self.jumped.is_empty() => {
+            Kind::Agent if !self.has_jumped(now, container, key.0) => {
                 let what = format!("{container} served {key:?}, which has {current:?} by now");
                 self.broken(now, "single", what);
             }
@@ -180,6 +188,18 @@ impl Oracle {
             Kind::Agent => self.excuse("served late after a clock had jumped"),
             Kind::Class => self.excuse("class served an id that has another container"),
         }
+    }
+
+    /// Whether the clock of a container, or of a shard of its pool, has jumped while a lease of now may have run.
+    fn has_jumped(&self, now: Millis, container: ContainerId, pool: u32) -> bool {
+        self.jumped.iter().any(|(addr, &at)| {
+            let concerned = match *addr {
+                Addr::Container(other) => other == container,
+                Addr::Shard { pool: other, .. } => other == pool,
+                Addr::Router(_) | Addr::Coordinator | Addr::Admin => false,
+            };
+            concerned && now < at + JUMP_EXCUSES
+        })
     }
 
     /// An object's clock has jumped by more than the fence allows for.
@@ -200,6 +220,8 @@ impl Oracle {
         events: &[Event],
     ) {
         let mut broken = Vec::new();
+        let is_new = |write: &Write| matches!(write, Write::PutContainer(row) if !self.books.has(row.container));
+        let starts = writes.iter().any(is_new) || events.iter().any(|event| matches!(event, Event::Starting(_)));
         // One transaction: that a container loses its id comes before that another gets it, in whatever order they are written.
         let gives =
             |write: &&Write| matches!(write, Write::PutContainer(row) if matches!(row.state, State::Assigned { .. }));
@@ -220,7 +242,7 @@ impl Oracle {
                 Write::PutSpec(..) | Write::DeleteSpec(_) | Write::PutEpochCeiling(_) | Write::PutGate(_) => {}
             }
         }
-        if events.iter().any(|event| matches!(event, Event::Starting(_))) {
+        if starts {
             self.books.bounded(shard, machine, &mut broken);
         }
         let busy = machine.waiting() > 0 || self.books.count(shard) > 0;
@@ -405,6 +427,8 @@ impl Oracle {
     }
 }
 
+/// For how long a jump is an excuse: two of the longest leases.
+const JUMP_EXCUSES: Millis = Millis::from_secs(130);
 /// No timer may be further away: the longest a pool can be told to do nothing for is its refresh interval.
 const LONGEST_PAUSE: Millis = Millis::from_secs(3_600);
 

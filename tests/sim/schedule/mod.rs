@@ -282,8 +282,9 @@ impl Schedule {
         let other = |draw: &mut Stream| draw.below(self.configs.len() as u64) as usize;
         let mut changes = Vec::new();
         if self.configs.len() > 1 {
+            let kinds = if self.rates.of(Fault::Deploy) > 0.0 { 3 } else { 2 };
             for _ in 0..draw.below(4) {
-                changes.push(match draw.below(3) {
+                changes.push(match draw.below(kinds) {
                     0 => What::PutConfig(other(draw)),
                     1 => What::DropOverride,
                     _ => What::Deploy { config: other(draw), within: Millis(draw.between(1, 60_000)) },

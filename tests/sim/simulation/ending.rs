@@ -7,7 +7,7 @@ use cf_warm_pools::core::coordinator::Coordinator;
 use cf_warm_pools::core::gateway::Replay;
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::outcome::RefusalCode;
-use cf_warm_pools::core::shard::State;
+use cf_warm_pools::core::shard::{Spec, State};
 
 use super::Simulation;
 use crate::objects::peer::PeerObject;
@@ -19,6 +19,10 @@ use crate::world::platform::Kind;
 
 /// How long the last requests may take.
 const AFTERWARDS: Millis = Millis::from_secs(130);
+/// As long as five starts take, one after the other.
+const LONGEST_STARTS: Millis = Millis::from_secs(20);
+/// How long after its process has ended a container may still have its id: checks come in every refresh, and are confirmed.
+const LONGEST_DEAD: Millis = Millis::from_secs(90);
 /// No caller waits longer for a shard: not for two checks of a container that it doubts, and then for its own time.
 const LONGEST_WAIT: Millis = Millis::from_secs(120);
 /// How long after the last fault somebody looks at the pools: by then a router asks the coordinator again.
@@ -57,9 +61,10 @@ impl Simulation<'_> {
 
     /// By now all must be well; and users ask.
     pub(super) fn settled(&mut self) {
-        if !self.is_well() {
+        if !self.is_well(Happening::Settled) {
             return;
         }
+        self.looks = 0;
         self.world.after(AFTERWARDS, Happening::Ends);
         let now = self.world.now;
         self.world.trace.note(now, || "* all is well, and must stay so".to_owned());
@@ -79,27 +84,27 @@ impl Simulation<'_> {
     }
 
     pub(super) fn end(&mut self) {
+        if !self.is_well(Happening::Ends) {
+            return;
+        }
         self.over = true;
         let now = self.world.now;
         let config = self.coordinator.reloaded().config();
-        // Where callers wait for less than a start may take, or for others to leave, some wait in vain.
-        let hurried = |pool: u32| {
-            config
-                .pools
-                .get(&pool_name(pool))
-                .is_some_and(|pool| pool.acquire_timeout < Millis::from_secs(20) || pool.max_instances.is_some())
-        };
         for (request, pool) in self.probes.clone() {
+            let settings = config.pools.get(&pool_name(pool));
+            // Where there is a limit some ids may find it reached; where a start may take longer than callers wait, they may
+            // wait in vain: one start after the other, for the five of them.
+            let limited = settings.is_some_and(|pool| pool.max_instances.is_some());
+            let hurried = settings.is_some_and(|pool| pool.acquire_timeout < LONGEST_STARTS);
             match self.world.oracle.fate_of(request).cloned() {
-                // A router may not have heard of a pool that was put in force a moment ago, but it has had minutes.
-                Some(Fate::Served(_) | Fate::Refused(RefusalCode::AtCapacity)) => {}
-                Some(Fate::Refused(RefusalCode::Timeout | RefusalCode::StartFailed)) if hurried(pool) => {}
+                Some(Fate::Served(_)) => {}
+                Some(Fate::Refused(RefusalCode::AtCapacity)) if limited => {}
+                Some(Fate::Refused(RefusalCode::Timeout)) if limited || hurried => {}
+                // Nothing has been started for long, and what is started now does not come in time.
+                Some(Fate::Refused(RefusalCode::StartFailed)) if hurried => {}
                 other => {
-                    self.world.oracle.broken(
-                        now,
-                        if self.peers.is_some() { "unwedgeable" } else { "converging" },
-                        format!("the last {request:?} came to {other:?}"),
-                    );
+                    let promise = if self.peers.is_some() { "unwedgeable" } else { "converging" };
+                    self.world.oracle.broken(now, promise, format!("the last {request:?} came to {other:?}"));
                 }
             }
         }
@@ -111,6 +116,13 @@ impl Simulation<'_> {
             if let Some(since) = since {
                 let what = format!("a caller of {} waits for {:?}", shard.id(), now - since);
                 self.world.oracle.broken(now, "answered", what);
+            }
+        }
+        let in_force = self.coordinator.reloaded().version();
+        for (index, router) in self.routers.iter().enumerate() {
+            if self.peers.is_none() && router.version().is_some_and(|version| version < in_force) {
+                let what = format!("router {index} routes by {:?}, and {in_force:?} is in force", router.version());
+                self.world.oracle.broken(now, "converging", what);
             }
         }
         for overdue in self.world.oracle.overdue(now) {
@@ -140,14 +152,14 @@ impl Simulation<'_> {
 
     /// Whether all is well. Containers come and go also when nothing is wrong, so that it need not be at this very moment, but
     /// soon: until then it is looked at again.
-    fn is_well(&mut self) -> bool {
+    fn is_well(&mut self, again: Happening) -> bool {
         let wrong = self.what_is_wrong();
         if wrong.is_empty() {
             return true;
         }
         self.looks += 1;
         if self.looks < LOOKS {
-            self.world.after(LOOK_AGAIN, Happening::Settled);
+            self.world.after(LOOK_AGAIN, again);
             return false;
         }
         for (promise, what) in wrong {
@@ -214,6 +226,7 @@ impl Simulation<'_> {
             return Err(format!("it is active: {}, and should be: {is_active}", plan.active));
         }
         let now = self.world.now;
+        let spec = Spec::of(&plan.pool).id();
         let (mut warm, mut count) = (0, 0);
         for (row, since) in self.world.oracle.books().rows_of(addr) {
             count += 1;
@@ -226,7 +239,15 @@ impl Simulation<'_> {
             if longest.is_some_and(|longest| now > since + longest) {
                 return Err(format!("{} is {:?} since {:?}", row.container, row.state, now - since));
             }
+            if let State::Assigned { .. } = row.state
+                && self.world.oracle.dead_since(row.container).is_some_and(|end| now > end + LONGEST_DEAD)
+            {
+                return Err(format!("{} has an id, and does not run any more", row.container));
+            }
             if let State::Warm { .. } = row.state {
+                if row.spec != spec {
+                    continue;
+                }
                 warm += 1;
                 if !running && now > since + Millis::from_secs(30) {
                     return Err(format!("{} is warm and does not run", row.container));

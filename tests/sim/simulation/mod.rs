@@ -206,6 +206,13 @@ impl<'s> Simulation<'s> {
                     self.process_ends(container);
                 }
             }
+            Happening::Traps(addr) => {
+                if !self.world.faults.is_healed() {
+                    // Before it is dropped, so that nobody hears of it.
+                    self.world.abandon_calls_to(addr);
+                    self.forget(addr);
+                }
+            }
             Happening::Drops(addr) => {
                 if !self.world.faults.is_healed() {
                     self.forget(addr);
@@ -285,9 +292,10 @@ impl<'s> Simulation<'s> {
             let isolate = isolate_of(addr);
             let shards = self.shards.keys().copied();
             let containers = self.containers.keys().map(|&container| Addr::Container(container));
-            let all = shards.chain(containers).chain([Addr::Coordinator, addr]);
+            let routers = (0..self.schedule.routers).map(Addr::Router);
+            let all = shards.chain(containers).chain(routers).chain([Addr::Coordinator]);
             for other in all.filter(|&other| isolate_of(other) == isolate).collect::<BTreeSet<_>>() {
-                self.world.after(Millis(0), Happening::Drops(other));
+                self.world.after(Millis(0), Happening::Traps(other));
             }
         }
     }

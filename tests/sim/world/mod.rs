@@ -52,6 +52,8 @@ pub enum Happening {
     ProcessDies(ContainerId),
     /// An object is dropped from memory.
     Drops(Addr),
+    /// The isolate of an object traps.
+    Traps(Addr),
     /// The operation of the schedule with this index.
     Operation(usize),
     /// The faults are over.
@@ -115,7 +117,7 @@ pub struct World {
     /// How often each object was dropped.
     lives: BTreeMap<Addr, u32>,
     alarms: BTreeMap<Addr, Alarm>,
-    /// How often each object has set its alarm.
+    /// How often each object's alarm was due.
     alarm_counts: BTreeMap<Addr, u64>,
 }
 
@@ -151,6 +153,8 @@ impl Ord for Entry {
 struct Alarm {
     at: Millis,
     armed: u64,
+    /// Whether it has rung late already.
+    is_late: bool,
 }
 
 /// What was deployed, and who runs which code.
@@ -230,11 +234,11 @@ impl World {
     /// An object is dropped from memory: its calls under way have no one to come back to, those to it fail. Its clock may be
     /// another machine's when it is loaded again.
     pub fn drop_memory(&mut self, addr: Addr) {
+        self.fail_calls_to(addr);
         let life = self.lives.entry(addr).or_default();
         *life += 1;
         let life = *life;
         self.clocks.moved(addr, life);
-        self.fail_calls_to(addr);
     }
 
     /// Sets an object's one alarm, in its own time, or takes it away.
@@ -251,30 +255,29 @@ impl World {
     fn arm(&mut self, addr: Addr, at: Millis) {
         self.happenings += 1;
         let armed = self.happenings;
-        self.alarms.insert(addr, Alarm { at, armed });
+        self.alarms.insert(addr, Alarm { at, armed, is_late: false });
+        let due = self.clocks.true_time(addr, at).max(self.now);
+        let delay = self.dice.between(ALARM.of(hash(&addr)).of(at.0), 0, 20);
+        self.at(due + delay, Happening::Alarm { addr, armed });
+    }
+
+    /// Whether an alarm that rings is still set as it was when it was armed, and is not late; then it is set no more.
+    pub fn alarm_rings(&mut self, addr: Addr, armed: u64) -> bool {
+        let Some(alarm) = self.alarms.get_mut(&addr).filter(|alarm| alarm.armed == armed) else { return false };
         let count = self.alarm_counts.entry(addr).or_default();
         *count += 1;
         let key = ALARM.of(hash(&addr)).of(*count);
-        let due = self.clocks.true_time(addr, at).max(self.now);
-        let late = if self.faults.strikes(self.dice, Fault::AlarmLate, key) {
-            self.dice.between(key, 1_000, 60_000)
-        } else {
-            self.dice.between(key, 0, 20)
-        };
-        self.at(due + late, Happening::Alarm { addr, armed });
+        if !std::mem::replace(&mut alarm.is_late, true) && self.faults.strikes(self.dice, Fault::AlarmLate, key) {
+            let late = self.dice.between(key, 1_000, 60_000);
+            self.after(late, Happening::Alarm { addr, armed });
+            return false;
+        }
+        self.alarms.remove(&addr);
         if self.faults.strikes(self.dice, Fault::AlarmTwice, key) {
             let again = self.dice.between(key.of(2), 1, 15_000);
-            self.at(due + late + again, Happening::AlarmAgain(addr));
+            self.after(again, Happening::AlarmAgain(addr));
         }
-    }
-
-    /// Whether an alarm that rings is still set as it was when it was armed; then it is set no more.
-    pub fn alarm_rings(&mut self, addr: Addr, armed: u64) -> bool {
-        let rings = self.alarms.get(&addr).is_some_and(|alarm| alarm.armed == armed);
-        if rings {
-            self.alarms.remove(&addr);
-        }
-        rings
+        true
     }
 
     /// The clock of an object jumps, by so many ms.

@@ -140,7 +140,11 @@ impl World {
             return;
         }
         let key = call.key.of(5);
-        call.answer = Some(if call.loses_answer { Err(lost()) } else { answer });
+        let (from, to) = (call.from.map(|(from, _)| from), call.to);
+        let loses =
+            call.loses_answer || from.is_some_and(|from| self.is_cut_off(to, from) || self.is_cut_off(from, to));
+        let Some(call) = self.network.calls.get_mut(&id) else { return };
+        call.answer = Some(if loses { Err(lost()) } else { answer });
         let delay = if call.slow_answer { self.dice.between(key, 500, 20_000) } else { self.latency(key) };
         self.after(delay, Happening::Answered(id));
     }
@@ -170,6 +174,11 @@ impl World {
             self.network.calls.remove(&id);
         }
         (self.life(by) == life).then_some(Ended { by, then, answer: Err(CallError::Late) })
+    }
+
+    /// Whoever waits for an answer of this object hears nothing until its deadline.
+    pub fn abandon_calls_to(&mut self, addr: Addr) {
+        self.network.open.remove(&addr);
     }
 
     /// Whoever waits for an answer of this object gets an error.

@@ -34,6 +34,7 @@ use cf_warm_pools::config::resolved::{BindingName, Millis, PoolName, ShardCount}
 use cf_warm_pools::core::gateway::dispatch::MAX_SENDS;
 use cf_warm_pools::core::gateway::{Destination, Replay};
 use cf_warm_pools::core::id::SessionId;
+use cf_warm_pools::core::plan::PlanVersion;
 use cf_warm_pools::wire::coordinator::{ConfigView, PlanQuestion, PlanReply};
 
 use super::Object;
@@ -133,6 +134,11 @@ enum Event {
 impl RouterObject {
     pub fn new(index: u32) -> Self {
         Self { addr: Addr::Router(index), isolate: None, tasks: BTreeMap::new(), seekers: BTreeMap::new() }
+    }
+
+    /// The version of the configuration that it routes by, if it has served anything since it was last dropped.
+    pub fn version(&self) -> Option<PlanVersion> {
+        self.isolate.as_ref().map(Isolate::version)
     }
 
     /// A user's request to the container of its id: `Pool::fetch`, and the gateway.

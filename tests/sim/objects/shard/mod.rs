@@ -79,9 +79,10 @@ impl ShardObject {
     }
 
     /// Loads the machine from its rows, and has it take the plan that the code brings it runs under.
-    fn load(&mut self, world: &mut World) {
+    /// False when what the code brings could not be written: then there is nothing in memory.
+    fn load(&mut self, world: &mut World) -> bool {
         if self.memory.is_some() {
-            return;
+            return true;
         }
         let now = world.clock(self.addr);
         let mut machine = Shard::load(self.id.clone(), self.rows.clone(), now);
@@ -90,6 +91,11 @@ impl ShardObject {
             let mut fx = Effects::new(&mut entropy);
             machine.adopt(plan, &mut fx);
             let Effects { writes, events, .. } = fx;
+            self.steps += 1;
+            if world.faults.strikes(world.dice, Fault::WriteFailed, STEP.of(hash(&self.addr)).of(self.steps)) {
+                world.drop_memory(self.addr);
+                return false;
+            }
             self.apply(&writes);
             world.oracle.shard_stepped(world.now, self.addr, &machine, now, &writes, &events);
         }
@@ -102,6 +108,7 @@ impl ShardObject {
             planless: None,
             forwarded: BTreeMap::new(),
         });
+        true
     }
 
     /// The machine, loaded, and the time on its clock.
@@ -287,7 +294,9 @@ impl ShardObject {
 
 impl Object for ShardObject {
     fn arrives(&mut self, world: &mut World, call: CallId, _from: Option<Addr>, request: Request) {
-        self.load(world);
+        if !self.load(world) {
+            return world.throw(call, "the object is being restarted; try again");
+        }
         match request {
             Request::Acquire(request) => self.acquire(world, call, request),
             request @ (Request::Lookup(_) | Request::Release(_)) => {
@@ -366,8 +375,7 @@ impl Object for ShardObject {
     }
 
     fn alarm(&mut self, world: &mut World) {
-        self.load(world);
-        if !self.drive(world, Input::Woken) {
+        if !self.load(world) || !self.drive(world, Input::Woken) {
             world.set_alarm(self.addr, Some(world.clock(self.addr) + RETRY_AFTER));
         }
     }

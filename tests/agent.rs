@@ -493,6 +493,10 @@ fn a_process_that_nobody_saw_end_is_not_reported_gone_before_a_fresh_look() {
     assert!(matches!(replies(&effects)[..], [(ME, Reply::Destroyed(Err(_)))]), "{effects:?}");
     assert!(effects.contains(&Effect::Rebuild));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Report { .. })));
+    object.step(Input::DestroyAsked { caller: YOU });
+    let effects = object.step(Input::Destroyed(Ok(Destruction::NothingToDo)));
+    assert!(matches!(replies(&effects)[..], [(YOU, Reply::Destroyed(Err(_)))]), "nor the second time: {effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Report { .. })));
     object.restart(true);
     assert!(object.ring().contains(&Effect::Destroy), "it did run");
     let gone = object.step(Input::Destroyed(Ok(Destruction::Done)));
@@ -508,6 +512,34 @@ fn a_process_that_its_engine_restarts_after_the_end_is_destroyed_all_the_same() 
     assert_eq!(object.ring(), [Effect::Rebuild], "the object that saw the end cannot see the restart");
     object.restart(true);
     assert_eq!(object.last, [Effect::Destroy]);
+}
+
+#[test]
+fn a_missing_image_is_told_when_only_the_monitor_says_so() {
+    let mut object = Object::new();
+    object.step(Input::StartAsked { caller: ME, orders: orders() });
+    let effects = object.step(Input::MonitorLost("Container failed to start".into()));
+    let [(ME, Reply::Started(Err(failure)))] = &replies(&effects)[..] else { panic!("{effects:?}") };
+    assert!(failure.message.contains("image"), "{failure:?}");
+}
+
+#[test]
+fn a_start_that_throws_leaves_nothing_to_look_for() {
+    let mut object = Object::new();
+    object.step(Input::StartAsked { caller: ME, orders: orders() });
+    object.step(Input::StartThrew("no such image".into()));
+    let effects = object.step(Input::Destroyed(Ok(Destruction::NothingToDo)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Report { .. })), "{effects:?}");
+    assert!(!effects.contains(&Effect::Rebuild));
+}
+
+#[test]
+fn a_request_that_finds_it_dead_is_told_also_when_a_fresh_look_is_needed() {
+    let mut object = Object::leased("alice", 1);
+    object.step(Input::FoundStopped { caller: Some(ME) });
+    let effects = object.step(Input::Destroyed(Ok(Destruction::NothingToDo)));
+    assert_eq!(replies(&effects), [(ME, Reply::Told)]);
+    assert!(effects.contains(&Effect::Rebuild));
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl FailureClass {
 }
 
 /// Fragments of error texts of the platform and of `@cloudflare/containers` 0.3.7, lower case, most telling first.
-const CLASSES: [(&str, FailureClass); 15] = [
+const CLASSES: [(&str, FailureClass); 16] = [
     // No proof of anything, though they may contain fragments below.
     ("reset because its code was updated", FailureClass::Unknown),
     ("this script has been upgraded", FailureClass::Unknown),
@@ -52,6 +52,8 @@ const CLASSES: [(&str, FailureClass); 15] = [
     ("no such image", FailureClass::Permanent),
     ("ran out of memory", FailureClass::Permanent),
     ("no application that matches", FailureClass::Permanent),
+    // All that the end of `monitor` says of an image that is missing.
+    ("container failed to start", FailureClass::Exited),
     ("container exited before", FailureClass::Exited),
     ("container exited with unexpected exit code", FailureClass::Exited),
     ("failed to verify port", FailureClass::NotReady),

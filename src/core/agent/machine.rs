@@ -162,7 +162,11 @@ impl Agent {
             }
             Input::DestroyAsked { caller } => self.destroy_asked(now, caller, effects),
             Input::RenewAsked => self.active(now),
-            Input::StartThrew(message) => self.fail(now, StartFailure::of_message(message), effects),
+            Input::StartThrew(message) => {
+                // If anything runs all the same, its destruction will tell.
+                self.sight = Sight::None;
+                self.fail(now, StartFailure::of_message(message), effects);
+            }
             Input::Probed(found) => {
                 if let Some((orders, remaining)) = self.starting(now) {
                     let progress = self.boot.probed(found, &orders.start, remaining);
@@ -509,7 +513,14 @@ impl Agent {
         }
         self.destroying.under_way = false;
         // The runtime has lost sight of a process that nobody saw end: it may run, and is not told of as gone.
-        let unseen = result == Ok(Destruction::NothingToDo) && self.sight == Sight::Running;
+        let has_ended = self.record.as_ref().is_none_or(|record| matches!(record.life, Life::Stopped(_)));
+        let sees = match self.sight {
+            Sight::None | Sight::Ended => true,
+            Sight::Running => false,
+            // Before the end is known it is blind only while it waits to be rebuilt.
+            Sight::Blind => has_ended,
+        };
+        let unseen = result == Ok(Destruction::NothingToDo) && !sees;
         let answer = match &result {
             Ok(_) if unseen => Err("the runtime has lost sight of it; it is looked at anew".to_owned()),
             Ok(_) => Ok(()),
@@ -520,6 +531,7 @@ impl Agent {
         match result {
             Ok(_) if unseen => {
                 self.sight = Sight::Blind;
+                effects.extend(self.told.drain(..).map(|caller| Effect::Reply { caller, reply: Reply::Told }));
                 return self.rebuild(now, effects);
             }
             Ok(Destruction::Done) => self.sight = Sight::None,

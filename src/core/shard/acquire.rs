@@ -1,8 +1,8 @@
 //! Giving containers to ids.
 
-use super::message::{Action, Effects, Event, WaiterId, Write};
+use super::message::{Action, DrainCause, Effects, Event, WaiterId, Write};
 use super::queue::{Left, Why};
-use super::slot::{Pending, State};
+use super::slot::{Pending, Slot, State};
 use super::{EPOCH_BLOCK, EPOCH_RESERVE, Shard};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
@@ -190,7 +190,7 @@ impl Shard {
                     RefusalCode::Timeout,
                     "the id's former container could not be reached, and may serve it until its lease runs out",
                 )
-            } else if self.room(now) == 0 && self.starting.is_empty() {
+            } else if self.room(now) == 0 && self.starting.is_empty() && !self.is_held_by_failed_starts() {
                 self.retry_later(RefusalCode::AtCapacity, "every container that the pool may have is in use")
             } else if self.gate.failures > 0 {
                 self.start_failed(now)
@@ -199,6 +199,12 @@ impl Shard {
             };
             self.refuse(waiter, refusal, fx);
         }
+    }
+
+    /// Whether a container that failed to start still takes up room.
+    fn is_held_by_failed_starts(&self) -> bool {
+        let failed = |slot: &Slot| matches!(slot.row.state, State::Draining { cause: DrainCause::StartFailed, .. });
+        self.gate.failures > 0 && self.slots.values().any(failed)
     }
 
     /// Refuses all that wait when the breaker is open and nothing is under way that could serve them.

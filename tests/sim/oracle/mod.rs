@@ -375,9 +375,12 @@ impl Oracle {
         }
     }
 
-    /// A call has reached an object that is still the same, and was not answered within its deadline.
-    pub fn hung(&mut self, now: Millis, addr: Addr) {
-        self.broken(now, "answered", format!("{addr:?} has never answered a request"));
+    /// A user's request has reached an object that is still the same, and has no answer within its deadline: then it has at
+    /// least reached the process.
+    pub fn hung(&mut self, now: Millis, addr: Addr, request: RequestNo) {
+        if !self.requests.has_reached(request) {
+            self.broken(now, "answered", format!("{addr:?} has never answered {request:?}"));
+        }
     }
 
     /// A router goes by another configuration. It never goes back to one of before.

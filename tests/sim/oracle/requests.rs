@@ -1,6 +1,6 @@
 //! The users' requests: each has one answer, in time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::gateway::DenialCode;
@@ -54,18 +54,24 @@ pub struct Requests {
     count: u64,
     fates: BTreeMap<&'static str, u64>,
     watched: BTreeMap<RequestNo, Option<Fate>>,
-    /// Those that are not safe to repeat, and whether they have reached a process.
-    once: BTreeMap<RequestNo, bool>,
+    /// Those that are not safe to repeat.
+    once: BTreeSet<RequestNo>,
+    /// Those that have reached a process.
+    reached: BTreeSet<RequestNo>,
 }
 
 impl Requests {
     pub fn at_most_once(&mut self, request: RequestNo) {
-        self.once.insert(request, false);
+        self.once.insert(request);
     }
 
     /// A request has reached a process. False when it must not, for it has before.
     pub fn served(&mut self, request: RequestNo) -> bool {
-        !self.once.get_mut(&request).is_some_and(|before| std::mem::replace(before, true))
+        self.reached.insert(request) || !self.once.contains(&request)
+    }
+
+    pub fn has_reached(&self, request: RequestNo) -> bool {
+        self.reached.contains(&request)
     }
 
     pub fn watch(&mut self, request: RequestNo) {

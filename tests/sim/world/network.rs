@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use cf_warm_pools::config::resolved::Millis;
 
-use super::message::{Addr, Answer, CallError, CallId, Request, Response, Then};
+use super::message::{Addr, Answer, CallError, CallId, Request, RequestNo, Response, Then};
 use super::platform::Kind;
 use super::{Happening, World, hash};
 use crate::dice::Key;
@@ -45,8 +45,8 @@ struct Call {
     answer: Option<Answer>,
     loses_answer: bool,
     slow_answer: bool,
-    /// A user's request, which no object leaves without an answer.
-    is_fetch: bool,
+    /// The user's request that it is, which no fence leaves without an answer.
+    fetch: Option<RequestNo>,
     key: Key,
 }
 
@@ -90,15 +90,17 @@ impl World {
             let slow_request = slow && !call.slow_answer;
             let delay = if slow_request { self.dice.between(key.of(3), 500, 60_000) } else { latency };
             // Nobody repeats a user's request behind the router's back.
-            let repeatable = !matches!(request, Request::Fetch(_));
-            if repeatable && self.faults.strikes(self.dice, Fault::Duplicated, key) {
+            call.fetch = match &request {
+                Request::Fetch(fetch) => Some(fetch.request),
+                _ => None,
+            };
+            if call.fetch.is_none() && self.faults.strikes(self.dice, Fault::Duplicated, key) {
                 let ghost = self.network.id();
                 let again = self.dice.between(key.of(4), 1, 3_000);
                 let copy = Call::new(None, to, Then::Nothing, key);
                 self.network.calls.insert(ghost, Call { request: Some(request.clone()), ..copy });
                 self.after(delay + again, Happening::Arrives(ghost));
             }
-            call.is_fetch = !repeatable;
             call.request = Some(request);
             self.after(delay, Happening::Arrives(id));
         }
@@ -163,12 +165,13 @@ impl World {
         let (by, life) = call.from.take()?;
         let then = std::mem::replace(&mut call.then, Then::Nothing);
         let over = call.answer.is_some();
-        let (to, is_fetch) = (call.to, call.is_fetch);
+        let (to, fetch) = (call.to, call.fetch);
         let arrived = self.network.open.get(&to).and_then(|open| open.get(&id)).copied();
         // A class may wait for its container to start; an agent's fence has its answer long before.
         let is_agent = matches!(to, Addr::Container(container) if self.platform.kind(container) == Kind::Agent);
-        if is_fetch && is_agent && !over && arrived.is_some_and(|at| self.now > at + LONGEST_FENCE) {
-            self.oracle.hung(self.now, to);
+        let is_long = arrived.is_some_and(|at| self.now > at + LONGEST_FENCE);
+        if let Some(request) = fetch.filter(|_| is_agent && is_long && !over) {
+            self.oracle.hung(self.now, to, request);
         }
         if over {
             self.network.calls.remove(&id);
@@ -215,17 +218,7 @@ impl World {
 
 impl Call {
     fn new(from: Option<(Addr, u32)>, to: Addr, then: Then, key: Key) -> Self {
-        Self {
-            from,
-            to,
-            request: None,
-            then,
-            answer: None,
-            loses_answer: false,
-            slow_answer: false,
-            is_fetch: false,
-            key,
-        }
+        Self { from, to, request: None, then, answer: None, loses_answer: false, slow_answer: false, fetch: None, key }
     }
 }
 

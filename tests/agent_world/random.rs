@@ -348,6 +348,10 @@ impl World {
             // Those that can end, end; what is left waits for the process.
             let before = self.under_way.len();
             for _ in 0..before {
+                // An object that is rebuilt meanwhile has less under way than before.
+                if self.under_way.is_empty() {
+                    break;
+                }
                 let effect = self.under_way.remove(0);
                 self.end(effect, Outcome::Good);
             }

@@ -100,6 +100,10 @@ impl Shard {
     pub(super) fn check_done(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
         let Some(slot) = self.slots.get_mut(&container) else { return };
         if slot.pending != Some(Pending::Check) {
+            // The answer to a call that was thought lost: good news all the same.
+            if finding == Finding::Running {
+                slot.contact();
+            }
             return;
         }
         slot.pending = None;

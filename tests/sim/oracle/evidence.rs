@@ -57,11 +57,11 @@ impl Evidence {
         machine: &Shard,
         jumped: &BTreeMap<Addr, Millis>,
     ) -> Result<(), Broken> {
-        if self.unanswered < 3 {
-            return Err(("unknown-is-not-dead", format!("only {} calls went unanswered", self.unanswered)));
-        }
         if jumped.get(&shard).is_some_and(|&at| at >= self.last_contact) {
             return Ok(());
+        }
+        if self.unanswered < 3 {
+            return Err(("unknown-is-not-dead", format!("only {} calls went unanswered", self.unanswered)));
         }
         let needed = match row.kind {
             Some(ContainerKind::Agent) => machine.rows().specs.get(&row.spec).map_or(Millis(0), |spec| spec.lease_ttl),

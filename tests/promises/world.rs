@@ -192,7 +192,7 @@ impl World {
         let Effects { writes, actions, events, .. } = fx;
         self.random = random;
         for write in &writes {
-            apply(&mut self.rows, write.clone());
+            self.rows.apply(write.clone());
         }
         assert_eq!(self.rows, self.shard.rows(), "what is durable is what the machine holds");
         self.last_writes = writes;
@@ -372,17 +372,5 @@ impl World {
             let on_books = self.rows.containers.contains_key(container);
             assert!(on_books || !state.running, "accounted: {container} runs untracked");
         }
-    }
-}
-
-fn apply(rows: &mut Rows, write: Write) {
-    match write {
-        Write::PutContainer(row) => drop(rows.containers.insert(row.container, row)),
-        Write::DeleteContainer(container) => drop(rows.containers.remove(&container)),
-        Write::PutSpec(id, spec) => drop(rows.specs.insert(id, *spec)),
-        Write::DeleteSpec(id) => drop(rows.specs.remove(&id)),
-        Write::PutPlan(plan) => rows.plan = Some(*plan),
-        Write::PutEpochCeiling(ceiling) => rows.epoch_ceiling = ceiling,
-        Write::PutGate(gate) => rows.gate = gate,
     }
 }

@@ -109,6 +109,21 @@ pub struct Rows {
     pub containers: BTreeMap<ContainerId, ContainerRow>,
 }
 
+impl Rows {
+    /// What a write makes of the rows: what a database does with it.
+    pub fn apply(&mut self, write: Write) {
+        match write {
+            Write::PutContainer(row) => drop(self.containers.insert(row.container, row)),
+            Write::DeleteContainer(container) => drop(self.containers.remove(&container)),
+            Write::PutSpec(id, spec) => drop(self.specs.insert(id, *spec)),
+            Write::DeleteSpec(id) => drop(self.specs.remove(&id)),
+            Write::PutPlan(plan) => self.plan = Some(*plan),
+            Write::PutEpochCeiling(ceiling) => self.epoch_ceiling = ceiling,
+            Write::PutGate(gate) => self.gate = gate,
+        }
+    }
+}
+
 /// How many epochs are reserved by one write, so that an assignment need not write its own.
 const EPOCH_BLOCK: u64 = 10_000;
 /// The reserve is filled up, by a start, before it falls below this.

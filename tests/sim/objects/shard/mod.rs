@@ -163,18 +163,7 @@ impl ShardObject {
     }
 
     fn apply(&mut self, writes: &[Write]) {
-        for write in writes.iter().cloned() {
-            let rows = &mut self.rows;
-            match write {
-                Write::PutContainer(row) => drop(rows.containers.insert(row.container, row)),
-                Write::DeleteContainer(container) => drop(rows.containers.remove(&container)),
-                Write::PutSpec(id, spec) => drop(rows.specs.insert(id, *spec)),
-                Write::DeleteSpec(id) => drop(rows.specs.remove(&id)),
-                Write::PutPlan(plan) => rows.plan = Some(*plan),
-                Write::PutEpochCeiling(ceiling) => rows.epoch_ceiling = ceiling,
-                Write::PutGate(gate) => rows.gate = gate,
-            }
-        }
+        writes.iter().cloned().for_each(|write| self.rows.apply(write));
     }
 
     fn perform(&mut self, world: &mut World, memory: &mut Memory, action: Action) {

@@ -5,6 +5,7 @@
 //! entry, `step(now, input, &mut effects)`, which the Durable Objects and the simulator call alike.
 
 pub mod agent;
+pub mod allotment;
 pub mod coordinator;
 pub mod failure;
 pub mod gateway;

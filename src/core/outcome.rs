@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{ContainerId, Epoch, ShardIndex};
+use super::plan::PlanVersion;
 use crate::config::resolved::BindingName;
 
 /// How an id came by its container.
@@ -118,6 +119,9 @@ pub struct Refusal {
     /// After how long a retry has a chance.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retry_after_millis: Option<u64>,
+    /// With [`RefusalCode::WrongShard`]: the plan that says so. A caller that knows a newer one tells the shard.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub plan: Option<PlanVersion>,
     /// With [`RefusalCode::WrongShard`]: the shard count in force.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shards: Option<u32>,

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::ShardIndex;
+use super::allotment::CreditTerms;
+use super::id::{SessionId, ShardIndex};
 use super::mutants::{self, Mutant};
+use super::route::shard_of;
 use super::share;
-use crate::config::resolved::Pool;
+use crate::config::resolved::{Pool, PoolName, ShardCount};
 
 /// Orders configurations: by the coordinator's version, then by when the deploy that brought it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,6 +30,12 @@ pub struct Plan {
     /// Whether it came from the admin API: what a deploy bundles does not replace it.
     #[serde(default)]
     pub pinned: bool,
+    /// While ids move to other shards: how many there were before.
+    #[serde(default)]
+    pub from: Option<ShardCount>,
+    /// The credits with which the shards began; none without a limit.
+    #[serde(default)]
+    pub credits: Option<CreditTerms>,
     /// This shard's part of the pool's totals.
     pub share: Share,
 }
@@ -37,28 +45,57 @@ pub struct Plan {
 pub struct Share {
     /// Containers to keep warm.
     pub warm_target: u32,
-    /// The most containers in any state; none means no limit but the platform's.
+    /// The credits with which the shard began: the most containers in any state, until credits have moved. None means no
+    /// limit but the platform's.
     pub max_instances: Option<u32>,
 }
 
 impl Plan {
-    /// The plan of a shard that splits the totals evenly with its siblings, which takes no coordination.
-    pub fn fixed(version: PlanVersion, pool: Pool, index: ShardIndex) -> Self {
-        let share = Share::even(&pool, index);
-        Self { version, pool, active: true, pinned: false, share }
+    /// The plan of a shard that splits the totals evenly with its siblings, which takes no coordination. `limit` is the most
+    /// containers that the pool may have.
+    pub fn fixed(version: PlanVersion, pool: Pool, limit: Option<u32>, index: ShardIndex) -> Self {
+        let credits = limit.map(|total| CreditTerms { generation: 0, total, shards: pool.shards });
+        let share = Share::of(&pool, credits, index);
+        Self { version, pool, active: true, pinned: false, from: None, credits, share }
     }
 
-    /// The plan after a deploy that bundles `bundled`, made at `stamp`, while the coordinator has not spoken: the shard
-    /// count in force stays, and a pool that does not go with it is not taken. None when `self` stays in force.
-    pub fn deployed(&self, bundled: Option<&Pool>, stamp: u64, index: ShardIndex) -> Option<Self> {
+    /// The plan of a sibling.
+    #[must_use]
+    pub fn of_sibling(&self, index: ShardIndex) -> Self {
+        let share = Share::of(&self.pool, self.credits, index);
+        let warm_target = if self.active { share.warm_target } else { 0 };
+        Self { share: Share { warm_target, ..share }, ..self.clone() }
+    }
+
+    /// The plan after a deploy that bundles `bundled` (with its limit), made at `stamp`, while the coordinator has not spoken: the
+    /// shard count in force stays, and a pool that does not go with it is not taken. None when `self` stays in force.
+    pub fn deployed(&self, bundled: Option<(&Pool, Option<u32>)>, stamp: u64, index: ShardIndex) -> Option<Self> {
         if self.pinned || stamp <= self.version.stamp {
             return None;
         }
         let version = PlanVersion { version: self.version.version, stamp };
         Some(match bundled {
-            Some(pool) => Self::fixed(version, pool.with_shards(self.pool.shards)?, index),
+            Some((pool, limit)) => {
+                let fixed = Self::fixed(version, pool.with_shards(self.pool.shards)?, limit, index);
+                // Terms that the coordinator has set stay: it alone knows what has moved since.
+                let kept = self.credits.filter(|terms| terms.generation > 0 && fixed.credits.is_some());
+                let credits = kept.or(fixed.credits);
+                let share = Share::of(&fixed.pool, credits, index);
+                Self { from: self.from, credits, share, ..fixed }
+            }
             None => self.clone().retired(version),
         })
+    }
+
+    /// The shard that owns an id.
+    pub fn owner_of(&self, pool: &PoolName, id: &SessionId) -> ShardIndex {
+        shard_of(pool, id, self.pool.shards)
+    }
+
+    /// The shard that owned an id before, and may still have what the owner by now has not got yet; none when nothing moves.
+    pub fn former_owner_of(&self, pool: &PoolName, id: &SessionId) -> Option<ShardIndex> {
+        let former = shard_of(pool, id, self.from?);
+        (former != self.owner_of(pool, id)).then_some(former)
     }
 
     /// Whether a shard that works by `other` takes this one. Of two plans by code alone (version 0, which the coordinator
@@ -84,11 +121,12 @@ impl Plan {
 }
 
 impl Share {
-    /// An even part of the pool's totals; a shard beyond the count in force has none.
-    pub fn even(pool: &Pool, index: ShardIndex) -> Self {
+    /// An even part of the pool's warm target, none for a shard beyond the count in force; and the credits with which the shard
+    /// began.
+    pub fn of(pool: &Pool, credits: Option<CreditTerms>, index: ShardIndex) -> Self {
         Self {
             warm_target: share::even(pool.warm_target, pool.shards, index),
-            max_instances: pool.max_instances.map(|max| share::even(max, pool.shards, index)),
+            max_instances: credits.map(|terms| terms.base(index)),
         }
     }
 }

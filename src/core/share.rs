@@ -1,8 +1,10 @@
 //! Splitting a total over shards so that the parts sum to it exactly.
 
+use std::collections::BTreeMap;
+
 use super::id::ShardIndex;
 use super::mutants::{self, Mutant};
-use crate::config::resolved::ShardCount;
+use crate::config::resolved::{BindingName, Config, PoolName, ShardCount};
 
 /// The part of `total` that falls to shard `index` by largest remainder (Hamilton's method) with equal weights: the first
 /// `total % shards` get one more.
@@ -14,6 +16,46 @@ pub fn even(total: u32, shards: ShardCount, index: ShardIndex) -> u32 {
     let rest = total % shards;
     let one_more = index.0 < rest || (rest > 0 && mutants::on(Mutant::ShareRoundedUp));
     total / shards + u32::from(one_more)
+}
+
+/// The most containers that each pool may have, of those that have a limit, so that all pools of a class together keep the
+/// class's: the largest that any of them states. Where they could have more together it is split by largest remainder, in
+/// proportion to what each states; a pool that states none has what the largest does.
+pub fn limits(config: &Config) -> BTreeMap<PoolName, u32> {
+    let mut classes: BTreeMap<&BindingName, Vec<(&PoolName, Option<u32>)>> = BTreeMap::new();
+    for (name, pool) in &config.pools {
+        classes.entry(&pool.container).or_default().push((name, pool.max_instances));
+    }
+    let of_class = |pools: Vec<(&PoolName, Option<u32>)>| {
+        let limit = pools.iter().filter_map(|&(_, max)| max).max()?;
+        let stated: Vec<u64> = pools.iter().map(|&(_, max)| u64::from(max.unwrap_or(limit))).collect();
+        let parts = largest_remainder(limit, &stated);
+        Some(pools.into_iter().map(|(name, _)| name.clone()).zip(parts).collect::<Vec<_>>())
+    };
+    classes.into_values().filter_map(of_class).flatten().collect()
+}
+
+/// Splits `total` in proportion to `weights` (Hamilton's method): each gets its quota rounded down, and what is left goes one
+/// by one to the largest remainders, of equal ones to the first. All weights 0 count as equal.
+pub fn largest_remainder(total: u32, weights: &[u64]) -> Vec<u32> {
+    let sum: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
+    let (weights, sum): (Vec<u128>, u128) = if sum == 0 {
+        (vec![1; weights.len()], weights.len() as u128)
+    } else {
+        (weights.iter().map(|&weight| u128::from(weight)).collect(), sum)
+    };
+    let quota = |weight: u128| (u128::from(total) * weight / sum.max(1), u128::from(total) * weight % sum.max(1));
+    let mut parts: Vec<u32> =
+        weights.iter().map(|&weight| u32::try_from(quota(weight).0).unwrap_or(u32::MAX)).collect();
+    let given: u32 = parts.iter().fold(0, |sum, part| sum.saturating_add(*part));
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(weights.get(at).map(|&weight| quota(weight).1)));
+    for at in order.into_iter().take(total.saturating_sub(given) as usize) {
+        if let Some(part) = parts.get_mut(at) {
+            *part += 1;
+        }
+    }
+    parts
 }
 
 #[cfg(test)]

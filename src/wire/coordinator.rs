@@ -2,26 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::resolved::Config;
-pub use crate::core::coordinator::ConfigSource;
-use crate::core::id::ShardId;
-use crate::core::plan::{Plan, PlanVersion};
+use std::collections::BTreeMap;
 
-/// `report`: what a shard says of itself once per refresh.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ShardReport {
-    /// Who reports.
-    pub shard: ShardId,
-    /// The plan it works by; none when it has none yet.
-    #[serde(default)]
-    pub plan: Option<PlanVersion>,
-}
+use crate::config::resolved::{Config, PoolName, ShardCount};
+pub use crate::core::allotment::{Allotment, ShardReport};
+pub use crate::core::coordinator::ConfigSource;
+use crate::core::plan::{Plan, PlanVersion};
 
 /// The answer to a [`ShardReport`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum ReportReply {
+pub struct ReportReply {
+    /// Whether the shard works by the plan in force.
+    pub plan: PlanNews,
+    /// What it is allotted; none before it has a plan.
+    #[serde(default)]
+    pub allotment: Option<Allotment>,
+}
+
+/// Whether a shard works by the plan in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PlanNews {
     /// The shard's plan is the one in force.
     Current,
     /// Work by this one from now on.
@@ -49,6 +51,9 @@ pub struct ConfigView {
     pub source: ConfigSource,
     /// The configuration. Each pool's `shards` is the count in force.
     pub config: Config,
+    /// Pools whose ids are moving to other shards: how many shards there were before.
+    #[serde(default)]
+    pub moving_from: BTreeMap<PoolName, ShardCount>,
 }
 
 /// The answer of `plan`.

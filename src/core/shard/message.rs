@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::slot::ContainerRow;
 use crate::config::resolved::{BindingName, Millis, Start};
+use crate::core::allotment::Allotment;
 use crate::core::failure::StartFailure;
-use crate::core::id::{ContainerId, SessionId};
+use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal};
 use crate::core::plan::Plan;
 
+use super::credits::Credits;
 use super::gate::GateRow;
+use super::parcel::{BorrowReply, Channel, Delivery, PullReply, Target};
 
 /// Names one caller that waits for an answer; chosen by the adapter, unique while the shard is in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +62,55 @@ pub enum Input {
     DestroyDone(ContainerId, bool),
     /// `getState` ended.
     CheckDone(ContainerId, Finding),
+    /// What the coordinator allots.
+    Allotted(Box<Allotment>),
+    /// A caller wants to know the container of an id, and whether it has one is not known before a sibling was asked. Answered
+    /// by [`Action::Located`].
+    Locate {
+        /// Who gets the answer.
+        waiter: WaiterId,
+        /// The id.
+        id: SessionId,
+    },
+    /// A sibling asks for a warm container. Answered by [`Answer::Borrow`].
+    Lend {
+        /// Who asks.
+        to: ShardIndex,
+    },
+    /// A sibling asks for all there is of an id that it owns by this plan. Answered by [`Answer::Pull`].
+    PullAsked {
+        /// The id.
+        id: SessionId,
+        /// Who asks.
+        to: ShardIndex,
+        /// The plan it goes by, as this shard's.
+        plan: Box<Plan>,
+    },
+    /// A sibling hands containers over. Answered by [`Answer::Received`].
+    Receive(Box<Delivery>),
+    /// [`Action::Borrow`] ended; none when it failed.
+    Borrowed {
+        /// Who was asked.
+        from: ShardIndex,
+        /// What it said.
+        reply: Option<BorrowReply>,
+    },
+    /// [`Action::Pull`] ended; none when it failed.
+    Pulled {
+        /// Who was asked.
+        from: ShardIndex,
+        /// For which id.
+        id: SessionId,
+        /// What it said.
+        reply: Option<PullReply>,
+    },
+    /// [`Action::Deliver`] ended: all up to this number are at the sibling; none when it failed.
+    Delivered {
+        /// To whom.
+        to: ShardIndex,
+        /// The last that has arrived.
+        up_to: Option<u64>,
+    },
 }
 
 /// What kind of object answers for a container.
@@ -96,12 +148,14 @@ pub struct Effects<'a> {
     pub actions: Vec<Action>,
     /// What happened, for logs.
     pub events: Vec<Event>,
+    /// What a sibling that asks is told, once the writes are durable.
+    pub answer: Option<Answer>,
 }
 
 impl<'a> Effects<'a> {
     /// No effects yet.
     pub fn new(entropy: &'a mut dyn Entropy) -> Self {
-        Self { entropy, writes: Vec::new(), actions: Vec::new(), events: Vec::new() }
+        Self { entropy, writes: Vec::new(), actions: Vec::new(), events: Vec::new(), answer: None }
     }
 }
 
@@ -130,6 +184,12 @@ pub enum Write {
     PutEpochCeiling(u64),
     /// Replace what the shard learned from failing starts.
     PutGate(GateRow),
+    /// Insert or replace what has passed between this shard and a sibling.
+    PutChannel(ShardIndex, Channel),
+    /// Replace the shard's credits.
+    PutCredits(Credits),
+    /// Replace the target that the coordinator has set.
+    PutTarget(Target),
 }
 
 /// Something to do once the writes are durable.
@@ -146,8 +206,42 @@ pub enum Action {
     },
     /// Answer a caller. An answer to one that is gone is dropped.
     Reply(WaiterId, Result<Assignment, Refusal>),
-    /// Tell the coordinator which plan the shard works by, and take a newer one from its answer.
+    /// Send the coordinator [`Shard::report`](super::Shard::report), and take what it answers.
     Report,
+    /// Tell a caller which container an id has.
+    Located(WaiterId, Result<Option<Assignment>, Refusal>),
+    /// Ask a sibling for a warm container: [`Input::Lend`] there, [`Input::Borrowed`] here.
+    Borrow {
+        /// Whom.
+        from: ShardIndex,
+    },
+    /// Ask a sibling for all there is of an id: [`Input::PullAsked`] there, [`Input::Pulled`] here.
+    Pull {
+        /// Whom.
+        from: ShardIndex,
+        /// Which id.
+        id: SessionId,
+        /// The plan that says so, as the sibling's.
+        plan: Box<Plan>,
+    },
+    /// Hand containers over to a sibling: [`Input::Receive`] there, [`Input::Delivered`] here.
+    Deliver {
+        /// Whom.
+        to: ShardIndex,
+        /// What.
+        delivery: Box<Delivery>,
+    },
+}
+
+/// What a sibling is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Input::Lend`].
+    Borrow(BorrowReply),
+    /// To [`Input::PullAsked`].
+    Pull(PullReply),
+    /// To [`Input::Receive`]: all up to this number are here and written down.
+    Received(u64),
 }
 
 /// A call to a container object.
@@ -200,6 +294,12 @@ pub enum Event {
     Draining(ContainerId, DrainCause),
     /// It is confirmed gone.
     Gone(ContainerId),
+    /// It is being handed over to a sibling.
+    Moving(ContainerId, ShardIndex),
+    /// It came from a sibling.
+    Received(ContainerId, ShardIndex),
+    /// The sibling has it.
+    Moved(ContainerId, ShardIndex),
     /// A plan is in force.
     Configured(Box<Plan>),
 }
@@ -224,4 +324,15 @@ pub enum DrainCause {
     Ending,
     /// It was not reachable for too long.
     Unreachable,
+}
+
+/// What an agent is told that asks whether it may serve an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseVerdict {
+    /// It may, for so long from when it asked.
+    Granted(Millis),
+    /// It may not.
+    Denied,
+    /// Another shard has the id by now: it knows.
+    Elsewhere(ShardId),
 }

@@ -9,10 +9,12 @@
 //! - when anything is due, a timer is set.
 
 mod acquire;
+mod credits;
 mod drain;
 mod gate;
 mod health;
 mod message;
+mod parcel;
 mod queue;
 mod slot;
 mod supply;
@@ -20,18 +22,21 @@ mod supply;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::resolved::Millis;
-use crate::core::id::{ContainerId, Epoch, SessionId, ShardId};
+use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::Reason;
 use crate::core::plan::Plan;
 use crate::core::stats::Counters;
 use crate::core::timers::Timers;
 
+pub use credits::Credits;
 pub use gate::{BASE_BACKOFF, BREAKER, CEILING_TTL, Ceiling, GateRow, MAX_BACKOFF};
 pub use health::{CHECKS_PER_REFRESH, LEASE_MARGIN, NEGATIVES, UNKNOWNS, WARM_CHECKS_PER_REFRESH};
 pub use message::{
-    Action, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, Spec, SpecId, WaiterId, Write,
+    Action, Answer, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, LeaseVerdict, Spec, SpecId,
+    WaiterId, Write,
 };
+pub use parcel::{BorrowReply, Channel, Delivery, Parcel, PullReply, Target};
 pub use slot::{ContainerRow, DrainPhase, State};
 
 use acquire::Doubter;
@@ -107,6 +112,12 @@ pub struct Rows {
     pub specs: BTreeMap<SpecId, Spec>,
     /// The containers.
     pub containers: BTreeMap<ContainerId, ContainerRow>,
+    /// How far the channels to siblings are.
+    pub channels: BTreeMap<ShardIndex, Channel>,
+    /// The credits; none without a limit.
+    pub credits: Option<Credits>,
+    /// The target that the coordinator has set; none before it has.
+    pub target: Option<Target>,
 }
 
 impl Rows {
@@ -120,6 +131,9 @@ impl Rows {
             Write::PutPlan(plan) => self.plan = Some(*plan),
             Write::PutEpochCeiling(ceiling) => self.epoch_ceiling = ceiling,
             Write::PutGate(gate) => self.gate = gate,
+            Write::PutChannel(sibling, channel) => drop(self.channels.insert(sibling, channel)),
+            Write::PutCredits(credits) => self.credits = Some(credits),
+            Write::PutTarget(target) => self.target = Some(target),
         }
     }
 }

@@ -3,10 +3,12 @@
 //! `Starting -> Warm -> Assigned -> Draining -> gone`; `Starting -> Draining` on a failed start, `Warm -> Draining` on
 //! shrink, recycle and shutdown. There is no way back: a container that left `Warm` never returns to it.
 
+use serde::{Deserialize, Serialize};
+
 use super::message::{ContainerKind, DrainCause, SpecId};
 use crate::config::resolved::Millis;
 use crate::core::failure::StartFailure;
-use crate::core::id::{ContainerId, Epoch, SessionId};
+use crate::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 
 /// All that is durable of a container. Written before the call that acts on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,8 @@ pub struct ContainerRow {
 }
 
 /// Where a container is in its life.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum State {
     /// Its start was asked for.
     Starting,
@@ -51,10 +54,20 @@ pub enum State {
         /// How far.
         phase: DrainPhase,
     },
+    /// Handed over to a sibling: no longer this shard's to use, and on its books until the sibling has it on its own.
+    Moving {
+        /// To whom.
+        to: ShardIndex,
+        /// Counts what goes there, from 1.
+        seq: u64,
+        /// The state it arrives in.
+        was: Box<State>,
+    },
 }
 
 /// How far a drain is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum DrainPhase {
     /// It has SIGTERM, or is being sent it, and until the deadline.
     Stopping {

@@ -7,12 +7,12 @@
 //! | name | promise |
 //! |---|---|
 //! | exclusive | a container serves at most one id in its whole life; once used it never becomes warm again |
-//! | sticky | while its container lives, an id gets that container: across restarts, deploys and config changes |
+//! | sticky | while its container lives, an id gets that container: across restarts, deploys, config changes and changes of the shard count |
 //! | single | an id never has two live containers: concurrent first calls share one start, a replaced container is fenced and destroyed |
 //! | accounted | a container is written down before it is started and stays on the books until it is confirmed gone |
-//! | bounded | starting, warm, assigned and draining containers together never exceed `max_instances` |
+//! | bounded | starting, warm, assigned and draining containers together never exceed `max_instances`, over all shards |
 //! | converging | once faults stop, every pool is at its target within a few refresh intervals |
-//! | unwedgeable | nothing learned (a ceiling, a backoff, a breaker) blocks for ever |
+//! | unwedgeable | nothing learned (a ceiling, a backoff, a breaker, a migration) blocks for ever |
 //! | coordinator-free hot path | a container is had while the coordinator is unreachable |
 //! | all-or-nothing config | a bad config is refused whole, with every error; the old one keeps serving |
 //! | unknown is not dead | an RPC error proves nothing about a container |

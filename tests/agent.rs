@@ -10,10 +10,11 @@ mod agent_world;
 use agent_world::{Object, key, orders, random, with_setup};
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::agent::{
-    Admission, Caller, Destruction, Effect, End, FORGET_AFTER, Input, LeaseAnswer, Life, ProbeResult, Refusal, Reply,
-    Report, SetupResult,
+    Admission, Caller, Destruction, Effect, End, FORGET_AFTER, Input, LeaseAnswer, Life, MAX_REDIRECTS, Orders,
+    ProbeResult, Record, Refusal, Reply, Report, SetupResult,
 };
 use cf_warm_pools::core::failure::FailureClass;
+use cf_warm_pools::core::id::ShardId;
 
 const ME: Caller = Caller(1);
 const YOU: Caller = Caller(2);
@@ -288,6 +289,92 @@ fn told_no_or_unable_to_ask_it_serves_nobody() {
         assert_eq!(replies(&effects), [(ME, Reply::Admitted(Err(refusal)))]);
         assert_eq!(object.record().binding, None);
         assert_eq!(object.admit("alice", 1, ME).0, Admission::Wait, "and asks again for the next");
+    }
+}
+
+#[test]
+fn a_container_that_changed_hands_asks_its_new_owner_and_the_requests_wait() {
+    let mut object = Object::ready();
+    object.admit("alice", 1, ME);
+    object.admit("alice", 1, YOU);
+    object.pass(Millis(400));
+    let redirected = object.answer("alice", 1, LeaseAnswer::Elsewhere(shard("python/5")));
+    assert_eq!(asked(&redirected), ["python/5"]);
+    assert_eq!((replies(&redirected), stored_owner(&object)), (vec![], "python/5".to_owned()));
+    assert_eq!(object.admit("alice", 1, Caller(3)), (Admission::Wait, vec![]), "nothing is asked twice");
+
+    // The lease runs from when the question was asked that was granted.
+    object.answer("alice", 1, LeaseAnswer::Granted(Millis(1_000)));
+    object.pass(Millis(700));
+    assert_eq!(object.admit("alice", 1, ME).0, Admission::Serve);
+    object.pass(Millis(300));
+    let (again, effects) = object.admit("alice", 1, ME);
+    assert_eq!((again, asked(&effects)), (Admission::Wait, vec!["python/5".to_owned()]));
+}
+
+#[test]
+fn an_end_is_reported_to_the_owner_that_the_former_one_named() {
+    let mut object = Object::ready();
+    object.admit("alice", 1, ME);
+    object.answer("alice", 1, LeaseAnswer::Elsewhere(shard("python/5")));
+    object.restart(true);
+    object.step(Input::Exited { code: Some(0), message: None });
+    let ended = object.step(Input::Destroyed(Ok(Destruction::NothingToDo)));
+    let told = ended.iter().find_map(|effect| match effect {
+        Effect::Report { owner, .. } => Some(owner.to_string()),
+        _ => None,
+    });
+    assert_eq!(told.as_deref(), Some("python/5"));
+}
+
+#[test]
+fn a_renewal_goes_on_to_the_new_owner_while_requests_are_served() {
+    let mut object = Object::leased("alice", 1);
+    object.pass(Millis(800));
+    object.admit("alice", 1, ME);
+    let redirected = object.answer("alice", 1, LeaseAnswer::Elsewhere(shard("python/5")));
+    assert_eq!(asked(&redirected), ["python/5"]);
+    assert_eq!(object.admit("alice", 1, ME), (Admission::Serve, vec![]), "the lease still holds");
+    object.answer("alice", 1, LeaseAnswer::Granted(Millis(1_000)));
+    object.pass(Millis(300));
+    assert_eq!(object.admit("alice", 1, ME), (Admission::Serve, vec![]));
+}
+
+#[test]
+fn shards_that_send_it_in_circles_cost_a_few_questions_and_then_the_requests() {
+    let mut object = Object::ready();
+    object.admit("alice", 1, ME);
+    for n in 0..MAX_REDIRECTS {
+        let owner = format!("python/{}", 5 + n % 2);
+        let effects = object.answer("alice", 1, LeaseAnswer::Elsewhere(shard(&owner)));
+        assert_eq!((asked(&effects), replies(&effects)), (vec![owner], vec![]));
+    }
+    let last = object.answer("alice", 1, LeaseAnswer::Elsewhere(shard("python/7")));
+    assert_eq!((asked(&last), replies(&last)), (vec![], vec![(ME, Reply::Admitted(Err(Refusal::Unconfirmed)))]));
+    let (next, effects) = object.admit("alice", 1, ME);
+    assert_eq!((next, asked(&effects)), (Admission::Wait, vec!["python/7".to_owned()]), "the next one begins anew");
+}
+
+#[test]
+fn no_shard_can_give_a_container_to_another_pool() {
+    let mut object = Object::leased("alice", 1);
+    object.pass(Millis(1_000));
+    object.admit("alice", 1, ME);
+    let effects = object.answer("alice", 1, LeaseAnswer::Elsewhere(shard("ruby/3")));
+    assert_eq!(replies(&effects), [(ME, Reply::Admitted(Err(Refusal::NotYours)))]);
+    assert_eq!((asked(&effects), stored_owner(&object)), (vec![], "python/3".to_owned()));
+}
+
+#[test]
+fn what_a_former_owner_says_is_asked_of_the_new_one() {
+    for answer in [LeaseAnswer::Denied, LeaseAnswer::Failed, LeaseAnswer::Elsewhere(shard("python/9"))] {
+        let mut object = Object::ready();
+        object.admit("alice", 1, ME);
+        let orders = Box::new(Orders { owner: shard("python/5"), ..*orders() });
+        object.step(Input::StartAsked { caller: YOU, orders });
+        let effects = object.answer("alice", 1, answer.clone());
+        assert_eq!((asked(&effects), replies(&effects)), (vec!["python/5".to_owned()], vec![]), "{answer:?}");
+        assert_eq!(stored_owner(&object), "python/5");
     }
 }
 
@@ -636,6 +723,25 @@ fn a_process_that_nobody_ordered_is_destroyed() {
     object.step(Input::Destroyed(Ok(Destruction::Done)));
     let start = object.step(Input::StartAsked { caller: YOU, orders: orders() });
     assert!(start.iter().any(|effect| matches!(effect, Effect::Start(_))));
+}
+
+fn shard(name: &str) -> ShardId {
+    name.parse().unwrap()
+}
+
+/// Whom a step asks for a lease.
+fn asked(effects: &[Effect]) -> Vec<String> {
+    let of = |effect: &Effect| match effect {
+        Effect::AskLease { owner, .. } => Some(owner.to_string()),
+        _ => None,
+    };
+    effects.iter().filter_map(of).collect()
+}
+
+/// The owner by what is stored.
+fn stored_owner(object: &Object) -> String {
+    let record: Record = serde_json::from_str(object.stored.as_deref().unwrap()).unwrap();
+    record.orders.unwrap().owner.to_string()
 }
 
 fn replies(effects: &[Effect]) -> Vec<(Caller, Reply)> {

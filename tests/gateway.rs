@@ -5,12 +5,16 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use cf_warm_pools::config::resolved::{BindingName, PoolName};
+use cf_warm_pools::config::resolved::{BindingName, Millis, PoolName};
 use cf_warm_pools::core::agent::Refusal as FenceRefusal;
+use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry};
 use cf_warm_pools::core::gateway::dispatch::MAX_SENDS;
 use cf_warm_pools::core::gateway::hint::{self, Correction};
-use cf_warm_pools::core::gateway::{DenialCode, Destination, Dispatch, Fences, Next, Replay, RouteCache, Sticky};
+use cf_warm_pools::core::gateway::{
+    DenialCode, Destination, Dispatch, Fences, InForce, Next, Replay, RouteCache, Routing, Sticky,
+};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome};
 use proptest::prelude::*;
@@ -294,6 +298,35 @@ fn a_hint_to_nobody_ends_no_request_that_cannot_be_repeated() {
         let ended = world.request(&alice, replay);
         assert_eq!((ended.denied, ended.served_by), (None, world.own(&alice)), "{replay:?}");
     }
+}
+
+#[test]
+fn a_router_that_tells_a_shard_a_plan_tells_it_the_coordinators() {
+    let config = |shards: u32| {
+        let text = format!(
+            r#"{{"pools": {{
+                "python": {{"container": "AGENT", "shards": {shards}, "warm_target": 9, "max_instances": 40}},
+                "ruby": {{"container": "AGENT", "shards": 3}},
+                "go": {{"container": "CLASS", "shards": 2}}
+            }}}}"#
+        );
+        cf_warm_pools::config::parse_json(&text).unwrap()
+    };
+    let mut coordinator = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
+    let deployed = Deployed { stamp: 100, source: ConfigSource::Bundled, config: config(1) };
+    let mut routing = Routing::carried(Rc::new(config(1)), ConfigSource::Bundled, 100);
+    for input in [Input::Deployed(Box::new(deployed)), Input::Put(Box::new(config(4))), Input::DropOverride] {
+        coordinator.step(Millis(1_000), input, &mut Effects::default());
+        let (version, source) = (coordinator.version(), coordinator.source());
+        let (config, moving_from, credits) = (coordinator.config(), coordinator.moving_from(), coordinator.credits());
+        assert!(routing.adopt(InForce { version, source, config, moving_from, credits }));
+        for shard in coordinator.shards() {
+            // Its share of the stock is a matter of demand, of which the coordinator tells it besides.
+            let plan = coordinator.plan_of(&shard).map(|plan| plan.of_sibling(shard.index));
+            assert_eq!(routing.plan_for(&shard.pool, shard.index), plan, "{shard}");
+        }
+    }
+    assert!(!coordinator.moving_from().is_empty(), "else the test says nothing of migrations");
 }
 
 proptest! {

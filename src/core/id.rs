@@ -114,7 +114,7 @@ impl From<ContainerId> for String {
 #[error("a container is named by a lower-case UUID with hyphens")]
 pub struct ContainerIdError;
 
-/// Orders the containers an id has had: a later assignment by the same shard has a higher epoch.
+/// Orders the containers an id has had: a later assignment has a higher epoch, by whichever shard.
 /// Below 2^53, so that it survives JavaScript numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

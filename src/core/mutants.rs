@@ -54,6 +54,28 @@ mutants! {
     LateNeverRefused = "late-never-refused" breaks ["answered", "converging"];
     /// An id that was released gets its next container while the former one may still serve it.
     NoFenceWait = "no-fence-wait" breaks ["single"];
+    /// A shard counts an id as its own without asking the one that had it.
+    FormerOwnerNotAsked = "former-owner-not-asked" breaks ["single", "sticky"];
+    /// A question to the former owner of an id that was lost is not asked again.
+    QuestionNotRepeated = "question-not-repeated" breaks ["converging", "answered"];
+    /// What belongs to another shard is handed over only when that asks.
+    NothingPushed = "nothing-pushed" breaks ["converging", "unwedgeable"];
+    /// What a sibling hands over is taken as often as it comes.
+    ParcelTakenTwice = "parcel-taken-twice" breaks ["exclusive", "single", "accounted"];
+    /// How far a channel is, is not written.
+    ChannelNotWritten = "channel-not-written" breaks ["durable", "exclusive", "single"];
+    /// A container that is handed over leaves its credit behind.
+    CreditStays = "credit-stays" breaks ["bounded"];
+    /// Credits that are returned are used all the same.
+    ReturnedIsKept = "returned-is-kept" breaks ["bounded"];
+    /// Spare credits are never returned.
+    RecallIgnored = "recall-ignored" breaks ["converging", "unwedgeable"];
+    /// What the coordinator gives is not written.
+    GrantNotWritten = "grant-not-written" breaks ["durable", "bounded"];
+    /// A new owner gives ids epochs that they have had before.
+    EpochsNotRaised = "epochs-not-raised" breaks ["single"];
+    /// A sibling that does not answer is waited for, for ever.
+    BorrowingNeverGivenUp = "borrowing-never-given-up" breaks ["converging", "answered", "unwedgeable"];
     /// A shard gives containers to ids that another shard owns.
     WrongShardAccepted = "wrong-shard-accepted" breaks ["single", "sticky"];
     /// A shard serves nobody before it has heard from the coordinator.
@@ -145,18 +167,37 @@ mutants! {
     OlderDeployWins = "older-deploy-wins" breaks ["converging", "all-or-nothing"];
     /// A deploy drops what the admin API has set.
     AdminLostOnDeploy = "admin-lost-on-deploy" breaks ["all-or-nothing", "converging"];
-    /// A deploy changes the shard count of a pool in force.
-    ShardCountChanges = "shard-count-changes" breaks ["sticky", "single", "all-or-nothing"];
     /// A change of the configuration does not count the version up.
     VersionStandsStill = "version-stands-still" breaks ["converging", "all-or-nothing"];
-    /// A configuration that cannot be put in force as it is is accepted all the same.
-    ObjectionsIgnored = "objections-ignored" breaks ["all-or-nothing"];
     /// What is put in force is not written.
     RegistryNotWritten = "registry-not-written" breaks ["durable", "converging", "all-or-nothing", "bounded", "sticky", "single"];
     /// A shard takes whatever plan comes, older or not.
     OlderPlanWins = "older-plan-wins" breaks ["converging", "all-or-nothing", "bounded"];
     /// A pool that is taken out of the configuration keeps its stock.
     RetiredStaysWarm = "retired-stays-warm" breaks ["converging", "bounded"];
+
+    // The coordinator: resharding, and who may have how many containers.
+
+    /// Plans do not say where ids came from.
+    FormerCountNotTold = "former-count-not-told" breaks ["single", "sticky"];
+    /// A migration ends when every shard knows of it, moved or not.
+    MigrationClosedTooEarly = "migration-closed-too-early" breaks ["single", "sticky", "accounted"];
+    /// A shard that has nothing to hand over by a plan from before the migration counts as done.
+    OldWordBelieved = "old-word-believed" breaks ["single", "sticky", "accounted"];
+    /// A second change of the shard count begins while the first goes on.
+    SecondChangeDoesNotWait = "second-change-does-not-wait" breaks ["single", "sticky", "accounted"];
+    /// Shards that have nothing to do are not asked whether they have anything to hand over, so that the migration never ends.
+    NobodyAskedToMove = "nobody-asked-to-move" breaks ["converging", "unwedgeable"];
+    /// What is given to one shard is given to the next as well.
+    CreditGivenTwice = "credit-given-twice" breaks ["bounded"];
+    /// Pools of one class have what each may have alone.
+    ClassLimitIgnored = "class-limit-ignored" breaks ["bounded"];
+    /// What was given and what was returned is not written.
+    LedgerNotWritten = "ledger-not-written" breaks ["durable", "bounded", "converging"];
+    /// What a shard has returned is counted with each of its reports.
+    ReturnsCountedAnew = "returns-counted-anew" breaks ["bounded"];
+    /// Nobody is asked for credits that others lack.
+    CreditsNeverCalledBack = "credits-never-called-back" breaks ["converging", "unwedgeable", "answered"];
 
     // The agent.
 

@@ -50,7 +50,8 @@ pub fn largest_remainder(total: u32, weights: &[u64]) -> Vec<u32> {
     let given: u32 = parts.iter().fold(0, |sum, part| sum.saturating_add(*part));
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(weights.get(at).map(|&weight| quota(weight).1)));
-    for at in order.into_iter().take(total.saturating_sub(given) as usize) {
+    let rest = if mutants::on(Mutant::ShareRoundedUp) { weights.len() } else { total.saturating_sub(given) as usize };
+    for at in order.into_iter().take(rest) {
         if let Some(part) = parts.get_mut(at) {
             *part += 1;
         }

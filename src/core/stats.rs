@@ -31,6 +31,8 @@ pub struct Counters {
     pub starts_failed: BTreeMap<FailureClass, u64>,
     /// Times that a start was asked for again because the answer proved nothing.
     pub starts_retried: u64,
+    /// Warm containers given to siblings.
+    pub lent: u64,
 }
 
 impl Counters {
@@ -54,13 +56,25 @@ impl Counters {
         *self.starts_failed.entry(failure.class).or_default() += 1;
     }
 
+    pub(super) fn lent(&mut self) {
+        self.lent += 1;
+    }
+
     pub(super) fn start_retried(&mut self) {
         self.starts_retried += 1;
     }
 
     fn add(&mut self, other: &Self) {
-        let Self { outcomes, reasons, refusals, starts_ready, starts_ready_millis, starts_failed, starts_retried } =
-            other;
+        let Self {
+            outcomes,
+            reasons,
+            refusals,
+            starts_ready,
+            starts_ready_millis,
+            starts_failed,
+            starts_retried,
+            lent,
+        } = other;
         add_all(&mut self.outcomes, outcomes);
         add_all(&mut self.reasons, reasons);
         add_all(&mut self.refusals, refusals);
@@ -68,6 +82,7 @@ impl Counters {
         self.starts_ready += starts_ready;
         self.starts_ready_millis += starts_ready_millis;
         self.starts_retried += starts_retried;
+        self.lent += lent;
     }
 }
 
@@ -89,17 +104,20 @@ pub struct Counts {
     pub assigned: u32,
     /// On their way out.
     pub draining: u32,
+    /// On their way to another shard, which may have them on its books already.
+    pub moving: u32,
     /// Warm and assigned: what `cf-container-warm-pool` calls total.
     pub total: u32,
 }
 
 impl Counts {
     fn add(&mut self, other: &Self) {
-        let Self { starting, warm, assigned, draining, total } = other;
+        let Self { starting, warm, assigned, draining, moving, total } = other;
         self.starting += starting;
         self.warm += warm;
         self.assigned += assigned;
         self.draining += draining;
+        self.moving += moving;
         self.total += total;
     }
 }
@@ -137,8 +155,8 @@ pub struct ShardStats {
 }
 
 impl Shard {
-    /// The shard in numbers.
-    pub fn stats(&self, now: Millis) -> ShardStats {
+    /// Its containers by state.
+    pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for row in self.containers() {
             match row.state {
@@ -146,17 +164,23 @@ impl Shard {
                 State::Warm { .. } => counts.warm += 1,
                 State::Assigned { .. } => counts.assigned += 1,
                 State::Draining { .. } => counts.draining += 1,
+                State::Moving { .. } => counts.moving += 1,
             }
         }
         counts.total = counts.warm + counts.assigned;
+        counts
+    }
+
+    /// The shard in numbers.
+    pub fn stats(&self, now: Millis) -> ShardStats {
+        let counts = self.counts();
         let gate = self.gate();
-        let share = self.plan().map(|plan| plan.share);
         ShardStats {
             shard: self.id().index,
             plan: self.plan().map(|plan| plan.version).unwrap_or_default(),
             counts,
-            warm_target: share.map_or(0, |share| share.warm_target),
-            max_instances: share.and_then(|share| share.max_instances),
+            warm_target: self.warm_target(),
+            max_instances: self.limit(),
             waiting: self.waiting(),
             failures: gate.failures,
             backoff_millis: (gate.retry_at - now).0,

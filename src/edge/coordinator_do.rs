@@ -27,16 +27,14 @@ use super::log;
 use super::rpc::ShardClient;
 use crate::config::Config;
 use crate::config::resolved::{Millis, Pool, PoolName};
-use crate::core::coordinator::{Coordinator, Deployed, Effects, Input};
+use crate::core::coordinator::{Capacity, Coordinator, Deployed, Effects, Input, Migration};
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::Plan;
 use crate::core::stats::merge;
-use crate::store::{Database, load_coordinator, save_coordinator};
-use crate::wire::coordinator::{
-    ConfigProblem, ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport,
-};
+use crate::store::{CoordinatorRows, Database, load_coordinator, save_coordinator};
+use crate::wire::coordinator::{Allotment, ConfigView, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
 
-/// How long a shard has to take a plan.
+/// How long a shard has to take a plan, or what it is allotted.
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
 /// How long a shard has to answer for the stats; one that has not by then is listed as missing.
 const STATS_DEADLINE: Millis = Millis::from_secs(2);
@@ -68,8 +66,8 @@ impl DurableObject for PoolCoordinator {
     fn new(state: State, env: Env) -> Self {
         log::init();
         let loaded = load_coordinator(&state)
-            .map(|(database, registry, acknowledged)| Loaded {
-                machine: RefCell::new(Coordinator::load(registry, acknowledged)),
+            .map(|(database, CoordinatorRows { registry, acknowledged, ledger })| Loaded {
+                machine: RefCell::new(Coordinator::load(registry, acknowledged, ledger)),
                 database,
             })
             .map_err(|error| {
@@ -100,15 +98,17 @@ impl DurableObject for PoolCoordinator {
 impl PoolCoordinator {
     /// [`ShardReport`] -> [`ReportReply`].
     pub fn report(&self, report: JsValue) -> Result<JsValue, JsValue> {
-        let ShardReport { shard, plan } = js::from_js(report)?;
+        let report: ShardReport = js::from_js(report)?;
         self.driver.deploy()?;
-        if let Some(version) = plan {
-            self.driver.drive(Input::Acknowledged(shard.clone(), version)).map_err(|error| js::js_error(&error))?;
-        }
-        let reply = self.driver.with(|machine| match machine.plan_of(&shard) {
-            None => ReportReply::UnknownPool,
-            Some(in_force) if plan.is_some_and(|has| has >= in_force.version) => ReportReply::Current,
-            Some(in_force) => ReportReply::Changed(Box::new(in_force)),
+        let (shard, plan) = (report.shard.clone(), report.plan);
+        self.driver.drive(Input::Reported(Box::new(report))).map_err(|error| js::js_error(&error))?;
+        let reply = self.driver.with(|machine| {
+            let plan = match machine.plan_of(&shard) {
+                None => PlanNews::UnknownPool,
+                Some(in_force) if plan.is_some_and(|has| has >= in_force.version) => PlanNews::Current,
+                Some(in_force) => PlanNews::Changed(Box::new(in_force)),
+            };
+            ReportReply { plan, allotment: machine.allotment_of(&shard) }
         })?;
         js::to_js(&reply)
     }
@@ -130,25 +130,14 @@ impl PoolCoordinator {
         js::to_js(&self.driver.with(view)?)
     }
 
-    /// [`Config`] -> [`PutReply`].
+    /// [`Config`] -> [`ConfigView`]: puts a configuration in force, which the gateway has checked. A pool whose ids are moving keeps
+    /// its shard count until that is over.
     #[wasm_bindgen(js_name = putConfig)]
     pub fn put_config(&self, config: JsValue) -> Result<JsValue, JsValue> {
         let config: Config = js::from_js(config)?;
         self.driver.deploy()?;
-        let objections = self.driver.with(|machine| machine.objections(&config))?;
-        if !objections.is_empty() {
-            let problem = |objection: crate::core::coordinator::Objection| ConfigProblem {
-                path: format!("pools.{}.shards", objection.pool),
-                message: format!(
-                    "the pool runs with {} shards; {} would move ids away from their containers",
-                    objection.shards.get(),
-                    objection.asked.get()
-                ),
-            };
-            return js::to_js(&PutReply::Refused(objections.into_iter().map(problem).collect()));
-        }
         self.driver.drive(Input::Put(Box::new(config))).map_err(|error| js::js_error(&error))?;
-        js::to_js(&PutReply::Applied(Box::new(self.driver.with(view)?)))
+        js::to_js(&self.driver.with(view)?)
     }
 
     /// Drops what `putConfig` set; returns the [`ConfigView`] in force then.
@@ -163,16 +152,15 @@ impl PoolCoordinator {
     pub fn stats(&self, pool: JsValue) -> Result<JsValue, JsValue> {
         self.driver.deploy()?;
         let wanted = pool.as_string();
-        let pools: Vec<(PoolName, Pool)> = self
-            .driver
-            .with(|machine| machine.config().pools)?
-            .into_iter()
-            .filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name.as_str()))
-            .collect();
+        let pools: Vec<Asked> = self.driver.with(|machine| {
+            let pools = machine.config().pools.into_iter();
+            let wanted = pools.filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name.as_str()));
+            wanted.map(|(name, pool)| Asked::of(machine, name, pool)).collect()
+        })?;
         let driver = Rc::clone(&self.driver);
         Ok(future_to_promise(async move {
             // All at once: one that is slow must not hold the others up.
-            let stats = join_all(pools.iter().map(|(name, pool)| driver.pool_stats(name, pool))).await;
+            let stats = join_all(pools.iter().map(|pool| driver.pool_stats(pool))).await;
             let stats: Vec<Value> =
                 stats.into_iter().collect::<Result<_, _>>().map_err(|error| js::js_error(&error))?;
             js::to_js(&json!({ "pools": stats }))
@@ -209,7 +197,13 @@ impl PoolCoordinator {
 }
 
 fn view(machine: &Coordinator) -> ConfigView {
-    ConfigView { version: machine.version(), source: machine.source(), config: machine.config() }
+    ConfigView {
+        version: machine.version(),
+        source: machine.source(),
+        config: machine.config(),
+        moving_from: machine.moving_from(),
+        credits: machine.credits(),
+    }
 }
 
 impl Driver {
@@ -258,6 +252,10 @@ impl Driver {
             let driver = Rc::clone(self);
             self.state.wait_until(async move { driver.push(shard, plan).await });
         }
+        for (shard, allotment) in fx.allotments {
+            let driver = Rc::clone(self);
+            self.state.wait_until(async move { driver.allot(shard, allotment).await });
+        }
         Ok(())
     }
 
@@ -270,16 +268,34 @@ impl Driver {
                 Input::PushFailed(shard)
             }
         };
+        self.drive_logged(input);
+    }
+
+    async fn allot(self: &Rc<Self>, shard: ShardId, allotment: Allotment) {
+        let sent = ShardClient::new(&self.env, shard.clone()).within(PUSH_DEADLINE).allot(&allotment).await;
+        let input = match sent {
+            Ok(report) => Input::Answered(Box::new(report)),
+            Err(error) => {
+                tracing::warn!(%shard, %error, "a shard could not be told what it is allotted");
+                Input::AllotFailed(shard)
+            }
+        };
+        self.drive_logged(input);
+    }
+
+    fn drive_logged(self: &Rc<Self>, input: Input) {
         if let Err(error) = self.drive(input) {
             tracing::error!(error, "the coordinator could not take a step");
         }
     }
 
     /// A pool's name, configuration and numbers, in the shape of `cf-container-warm-pool` with ours beside.
-    async fn pool_stats(&self, name: &PoolName, pool: &Pool) -> Result<Value, String> {
+    async fn pool_stats(&self, pool: &Asked) -> Result<Value, String> {
+        let Asked { name, pool, migration, capacity } = pool;
         let mut answered = Vec::new();
         let mut missing = Vec::new();
-        let asked = (0..pool.shards.get()).map(ShardIndex).map(|index| async move {
+        let former = migration.map_or(0, |migration| migration.from.get());
+        let asked = (0..pool.shards.get().max(former)).map(ShardIndex).map(|index| async move {
             let shard = ShardId { pool: name.clone(), index };
             (index, ShardClient::new(&self.env, shard).within(STATS_DEADLINE).stats().await)
         });
@@ -294,7 +310,23 @@ impl Driver {
             fields.insert("name".to_owned(), json!(name));
             fields.insert("config".to_owned(), pool.to_stats_json());
             fields.insert("maxInstances".to_owned(), json!(pool.max_instances));
+            fields.insert("migration".to_owned(), json!(migration));
+            fields.insert("capacity".to_owned(), json!(capacity));
         }
         Ok(stats)
+    }
+}
+
+/// A pool that is asked for its numbers, with what only the coordinator knows of it.
+struct Asked {
+    name: PoolName,
+    pool: Pool,
+    migration: Option<Migration>,
+    capacity: Option<Capacity>,
+}
+
+impl Asked {
+    fn of(machine: &Coordinator, name: PoolName, pool: Pool) -> Self {
+        Self { migration: machine.migration(&name), capacity: machine.capacity(&name), name, pool }
     }
 }

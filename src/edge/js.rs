@@ -83,7 +83,7 @@ fn thrown(error: &JsValue) -> CallError {
     let refusal = get(error, "name") == REFUSAL_NAME;
     // An error is no plain object to deserialise: its fields are copied into one.
     let fields = js_sys::Object::new();
-    for key in ["code", "message", "retryAfterMillis", "shards"] {
+    for key in ["code", "message", "retryAfterMillis", "plan", "shards"] {
         let value = get(error, key);
         if refusal && !value.is_undefined() {
             Reflect::set(&fields, &JsValue::from_str(key), &value).ok();

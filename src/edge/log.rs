@@ -34,9 +34,13 @@ pub fn shard_event(shard: &ShardId, event: &Event) {
             tracing::debug!(%shard, %container, epoch, outcome, reason, "assigned");
         }
         Event::Draining(container, cause) => tracing::debug!(%shard, %container, ?cause, "draining"),
+        Event::Moving(container, to) => tracing::debug!(%shard, %container, to = to.0, "moving"),
+        Event::Received(container, from) => tracing::debug!(%shard, %container, from = from.0, "received"),
+        Event::Moved(container, to) => tracing::debug!(%shard, %container, to = to.0, "moved"),
         Event::Gone(container) => tracing::debug!(%shard, %container, "gone"),
         Event::Configured(plan) => {
-            tracing::info!(%shard, version = plan.version.version, stamp = plan.version.stamp, "configured");
+            let (shards, from) = (plan.pool.shards.get(), plan.from.map(|from| from.get()));
+            tracing::info!(%shard, version = plan.version.version, stamp = plan.version.stamp, shards, from, "configured");
         }
     }
 }

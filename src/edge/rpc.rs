@@ -15,8 +15,10 @@ use crate::core::plan::{Plan, PlanVersion};
 use crate::core::stats::{MergedStats, ShardStats};
 use crate::wire::COORDINATOR_NAME;
 use crate::wire::agent::{LeaseReply, LeaseRequest};
-use crate::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, PutReply, ReportReply, ShardReport};
-use crate::wire::shard::{AcquireReply, AcquireRequest};
+use crate::wire::coordinator::{Allotment, ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport};
+use crate::wire::shard::{
+    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, Delivery, Forwarded, PullReply, PullRequest, Receipt,
+};
 
 /// The binding of the shards.
 pub const WARM_POOL: &str = "WARM_POOL";
@@ -89,14 +91,34 @@ impl<'e> ShardClient<'e> {
         js::ask(&self.stub()?, "reportStopped", &container, self.deadline).await
     }
 
+    /// A sibling without stock asks for a warm container, which comes by [`Self::receive`].
+    pub async fn borrow(&self, request: &BorrowRequest) -> Result<BorrowReply, CallError> {
+        js::ask(&self.stub()?, "borrow", request, self.deadline).await
+    }
+
+    /// A sibling asks for all there is of an id that it owns by now.
+    pub async fn pull(&self, request: &PullRequest) -> Result<PullReply, CallError> {
+        js::ask(&self.stub()?, "pull", request, self.deadline).await
+    }
+
+    /// A sibling hands containers over. Repeated until it says that all are there.
+    pub async fn receive(&self, delivery: &Delivery) -> Result<Receipt, CallError> {
+        js::ask(&self.stub()?, "receive", delivery, self.deadline).await
+    }
+
+    /// The coordinator allots; the shard says how it stands then.
+    pub async fn allot(&self, allotment: &Allotment) -> Result<ShardReport, CallError> {
+        js::ask(&self.stub()?, "allot", allotment, self.deadline).await
+    }
+
     /// Whether a container of this shard may serve the id it was asked for.
     pub async fn confirm_lease(&self, question: &LeaseRequest) -> Result<LeaseReply, CallError> {
         js::ask(&self.stub()?, "confirmLease", question, self.deadline).await
     }
 
-    /// Like [`Self::report_stopped`], for a container of this very shard: it asks no sibling.
-    pub async fn has_stopped(&self, container: &str) -> Result<bool, CallError> {
-        let args = [JsValue::from_str(container), JsValue::TRUE];
+    /// Like [`Self::report_stopped`], where fewer are to be asked.
+    pub async fn pass_on_stopped(&self, container: &str, forwarded: Forwarded) -> Result<bool, CallError> {
+        let args = [JsValue::from_str(container), js::to_js(&forwarded).map_err(threw)?];
         receive(js::invoke(&self.stub()?, "reportStopped", &args, self.deadline).await?)
     }
 
@@ -132,7 +154,7 @@ impl<'e> CoordinatorClient<'e> {
     }
 
     /// Puts a configuration in force.
-    pub async fn put_config(&self, config: &Config) -> Result<PutReply, CallError> {
+    pub async fn put_config(&self, config: &Config) -> Result<ConfigView, CallError> {
         self.ask("putConfig", config, DEADLINE).await
     }
 

@@ -139,6 +139,22 @@ export function durableObjects(rust) {
     shutdownPrewarmed() {
       return call(this.ctx, BRIEF, () => this.#rust.shutdownPrewarmed());
     }
+
+    borrow(request) {
+      return call(this.ctx, BRIEF, () => this.#rust.borrow(request));
+    }
+
+    pull(request) {
+      return call(this.ctx, BRIEF, () => this.#rust.pull(request));
+    }
+
+    receive(delivery) {
+      return call(this.ctx, BRIEF, () => this.#rust.receive(delivery));
+    }
+
+    allot(allotment) {
+      return call(this.ctx, BRIEF, () => this.#rust.allot(allotment));
+    }
   }
 
   /** Config versions, shares, merged stats; one object. */

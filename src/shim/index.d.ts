@@ -34,6 +34,8 @@ export interface Assignment {
 export interface WarmPoolRefusal extends Error {
   code: "at_capacity" | "timeout" | "start_failed" | "overloaded" | "wrong_shard" | "unknown_pool";
   retryAfterMillis?: number;
+  /** With `wrong_shard`: the plan that says so. */
+  plan?: PlanVersion;
   /** With `wrong_shard`: the shard count in force. */
   shards?: number;
 }
@@ -52,6 +54,8 @@ export interface ShardStats {
   warm: number;
   assigned: number;
   draining: number;
+  /** On their way to another shard. */
+  moving: number;
   total: number;
   warmTarget: number;
   maxInstances: number | null;
@@ -68,6 +72,31 @@ export interface ShardStats {
   startsReadyMillis: number;
   startsFailed: Record<string, number>;
   startsRetried: number;
+  /** Warm containers given to siblings. */
+  lent: number;
+}
+
+/** One pool in numbers: sums over its shards, and what the coordinator knows of it. */
+export interface PoolStats {
+  name: string;
+  config: Record<string, unknown>;
+  maxInstances: number | null;
+  starting: number;
+  warm: number;
+  assigned: number;
+  draining: number;
+  moving: number;
+  total: number;
+  waiting: number;
+  /** While ids move to other shards because the shard count has changed. */
+  migration: { from: number; to: number; remaining: number; openShards: number } | null;
+  /** How much of the limit the shards have leased; null without a limit. */
+  capacity: { limit: number; leased: number; classLimit: number; classLeased: number } | null;
+  /** Whether every shard answered; if not, `missing` has those that did not. */
+  complete: boolean;
+  missing: number[];
+  shards: ShardStats[];
+  [counter: string]: unknown;
 }
 
 /** One shard of one pool; named `{pool}/{shard}`. */
@@ -89,11 +118,19 @@ export declare class WarmPool extends DurableObject {
   configure(settings: { container: string; warmTarget?: number; [key: string]: unknown }): Promise<PlanVersion>;
   /** Replaces every container that is not assigned. Resolves to how many were sent away. */
   shutdownPrewarmed(): Promise<number>;
+  /** Called by the pool's own objects alone, like the next three. A sibling asks for a warm container. */
+  borrow(request: { to: number }): Promise<{ lent: boolean; left: number }>;
+  /** A sibling asks for all there is of an id that it owns since the shard count has changed. */
+  pull(request: object): Promise<unknown>;
+  /** A sibling hands containers over. Resolves to how far they are here and written down. */
+  receive(delivery: object): Promise<{ upTo: number; paid: { generation: number; total: number } }>;
+  /** The coordinator allots credits and a share of the stock. Resolves to how the shard stands. */
+  allot(allotment: object): Promise<object>;
 }
 
 /** Config versions, shares, merged stats; one object. */
 export declare class PoolCoordinator extends DurableObject {
-  stats(pool: string | null): Promise<{ pools: object[] }>;
+  stats(pool: string | null): Promise<{ pools: PoolStats[] }>;
   /** Has every shard work by the configuration in force, and so fills the pools after a deploy. */
   prime(): Promise<void>;
 }

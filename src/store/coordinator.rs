@@ -1,20 +1,29 @@
-//! The coordinator's rows: the registry, and a row per shard with what it has acknowledged.
+//! The coordinator's rows: the registry, and two per shard: what it has acknowledged, and what it was given.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use worker::State;
+use worker::{SqlStorageValue, State};
 
 use super::sql::{Database, StoreError};
-use crate::core::coordinator::{Registry, Write};
+use crate::core::coordinator::{LedgerRow, Registry, Write};
 use crate::core::id::ShardId;
 use crate::core::plan::PlanVersion;
 
-const MIGRATIONS: [&[&str]; 1] = [&["CREATE TABLE acknowledged (
+const MIGRATIONS: [&[&str]; 2] = [
+    &["CREATE TABLE acknowledged (
         shard   TEXT PRIMARY KEY,
         version INTEGER NOT NULL,
         stamp   INTEGER NOT NULL
-    ) WITHOUT ROWID"]];
+    ) WITHOUT ROWID"],
+    &["CREATE TABLE ledger (
+        shard       TEXT PRIMARY KEY,
+        generation  INTEGER NOT NULL,
+        given       INTEGER NOT NULL,
+        returned    INTEGER NOT NULL,
+        warm_target INTEGER NOT NULL
+    ) WITHOUT ROWID"],
+];
 
 const REGISTRY: &str = "registry";
 
@@ -25,22 +34,65 @@ struct AcknowledgedColumns {
     stamp: f64,
 }
 
+#[derive(Debug, Deserialize)]
+struct LedgerColumns {
+    shard: String,
+    generation: f64,
+    given: f64,
+    returned: f64,
+    warm_target: f64,
+}
+
+impl LedgerColumns {
+    fn of(shard: &ShardId, row: &LedgerRow) -> Self {
+        let LedgerRow { generation, given, returned, warm_target } = *row;
+        // Counts of containers and of versions stay below 2^53, so that they are exact.
+        let (generation, given, returned) = (generation as f64, given as f64, returned as f64);
+        Self { shard: shard.to_string(), generation, given, returned, warm_target: f64::from(warm_target) }
+    }
+
+    fn into_values(self) -> Vec<SqlStorageValue> {
+        let Self { shard, generation, given, returned, warm_target } = self;
+        vec![shard.into(), generation.into(), given.into(), returned.into(), warm_target.into()]
+    }
+
+    fn into_row(self) -> Result<(ShardId, LedgerRow), StoreError> {
+        let Self { shard, generation, given, returned, warm_target } = self;
+        let count = |value: f64| whole("ledger", value);
+        let warm_target = u32::try_from(count(warm_target)?).map_err(|error| unreadable("ledger", &error))?;
+        let (generation, given, returned) = (count(generation)?, count(given)?, count(returned)?);
+        Ok((shard_id("ledger", &shard)?, LedgerRow { generation, given, returned, warm_target }))
+    }
+}
+
+/// All that is durable of a coordinator.
+pub struct CoordinatorRows {
+    /// What is in force, and was.
+    pub registry: Registry,
+    /// What each shard has acknowledged.
+    pub acknowledged: BTreeMap<ShardId, PlanVersion>,
+    /// What each was given.
+    pub ledger: BTreeMap<ShardId, LedgerRow>,
+}
+
 /// The rows of the object's database, which is created when it is not there.
-pub fn load_coordinator(state: &State) -> Result<(Database, Registry, BTreeMap<ShardId, PlanVersion>), StoreError> {
+pub fn load_coordinator(state: &State) -> Result<(Database, CoordinatorRows), StoreError> {
     let database = Database::open(state, &MIGRATIONS)?;
     let registry = database.meta(REGISTRY)?.unwrap_or_default();
     let acknowledged = database
         .query::<AcknowledgedColumns>("acknowledged", "SELECT shard, version, stamp FROM acknowledged")?
         .into_iter()
         .map(|row| {
-            let shard = row.shard.parse().map_err(|_| StoreError::Row {
-                table: "acknowledged",
-                reason: format!("{:?} names no shard", row.shard),
-            })?;
+            let shard = shard_id("acknowledged", &row.shard)?;
             Ok((shard, PlanVersion { version: row.version as u64, stamp: row.stamp as u64 }))
         })
         .collect::<Result<_, StoreError>>()?;
-    Ok((database, registry, acknowledged))
+    let ledger = database
+        .query::<LedgerColumns>("ledger", "SELECT shard, generation, given, returned, warm_target FROM ledger")?
+        .into_iter()
+        .map(LedgerColumns::into_row)
+        .collect::<Result<_, StoreError>>()?;
+    Ok((database, CoordinatorRows { registry, acknowledged, ledger }))
 }
 
 /// Writes what a step wants written, all or nothing.
@@ -52,6 +104,57 @@ pub fn save_coordinator(database: &Database, writes: &[Write]) -> Result<(), Sto
                 "INSERT OR REPLACE INTO acknowledged (shard, version, stamp) VALUES (?, ?, ?)",
                 vec![shard.to_string().into(), (version.version as f64).into(), (version.stamp as f64).into()],
             ),
+            Write::PutLedger(shard, row) => database.exec(
+                "INSERT OR REPLACE INTO ledger (shard, generation, given, returned, warm_target) VALUES (?, ?, ?, ?, ?)",
+                LedgerColumns::of(shard, row).into_values(),
+            ),
         })
     })
+}
+
+fn shard_id(table: &'static str, name: &str) -> Result<ShardId, StoreError> {
+    name.parse().map_err(|_| unreadable(table, &format!("{name:?} names no shard")))
+}
+
+fn whole(table: &'static str, value: f64) -> Result<u64, StoreError> {
+    let count = value as u64;
+    if count as f64 == value { Ok(count) } else { Err(unreadable(table, &format!("{value} is no count"))) }
+}
+
+fn unreadable(table: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Row { table, reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shard() -> ShardId {
+        "python/255".parse().unwrap()
+    }
+
+    #[test]
+    fn a_row_of_the_ledger_survives_its_columns() {
+        let largest = 9_007_199_254_740_991;
+        let row = LedgerRow { generation: largest, given: largest, returned: largest, warm_target: u32::MAX };
+        for row in [LedgerRow::default(), row] {
+            assert_eq!(LedgerColumns::of(&shard(), &row).into_row().unwrap(), (shard(), row));
+        }
+    }
+
+    #[test]
+    fn what_no_code_wrote_is_an_error_that_names_the_table() {
+        let breaks: [fn(&mut LedgerColumns); 4] = [
+            |columns| columns.shard = "python".to_owned(),
+            |columns| columns.given = -1.0,
+            |columns| columns.returned = 0.5,
+            |columns| columns.warm_target = 1e10,
+        ];
+        for breaks in breaks {
+            let mut columns = LedgerColumns::of(&shard(), &LedgerRow::default());
+            breaks(&mut columns);
+            let error = columns.into_row().unwrap_err().to_string();
+            assert!(error.contains("ledger"), "{error}");
+        }
+    }
 }

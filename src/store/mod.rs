@@ -3,10 +3,11 @@
 //! Each Durable Object has one schema, which its numbered migrations bring about. What a step wants written is
 //! written in one transaction, or not at all.
 
+mod columns;
 mod coordinator;
 mod shard;
 mod sql;
 
-pub use coordinator::{load_coordinator, save_coordinator};
+pub use coordinator::{CoordinatorRows, load_coordinator, save_coordinator};
 pub use shard::{load_shard, save_shard};
 pub use sql::{Database, StoreError};

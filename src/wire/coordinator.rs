@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::config::resolved::{Config, PoolName, ShardCount};
-pub use crate::core::allotment::{Allotment, ShardReport};
+pub use crate::core::allotment::{Allotment, CreditTerms, ShardReport};
 pub use crate::core::coordinator::ConfigSource;
+use crate::core::gateway::InForce;
 use crate::core::plan::{Plan, PlanVersion};
 
 /// The answer to a [`ShardReport`].
@@ -40,8 +41,8 @@ pub struct PlanQuestion {
     pub known: PlanVersion,
 }
 
-/// A configuration with its version: the answer of `plan` (when it differs from the known one), `getConfig`,
-/// `putConfig` and `deleteConfig`.
+/// A configuration with its version: the answer of `plan` (when it differs from the known one), `getConfig`, `putConfig` (whose
+/// argument is a resolved [`Config`] that the gateway has checked) and `deleteConfig`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigView {
@@ -54,6 +55,16 @@ pub struct ConfigView {
     /// Pools whose ids are moving to other shards: how many shards there were before.
     #[serde(default)]
     pub moving_from: BTreeMap<PoolName, ShardCount>,
+    /// The terms of the credits of each pool that has a limit: with them whoever knows this can make a shard's plan.
+    #[serde(default)]
+    pub credits: BTreeMap<PoolName, CreditTerms>,
+}
+
+impl From<ConfigView> for InForce {
+    fn from(view: ConfigView) -> Self {
+        let ConfigView { version, source, config, moving_from, credits } = view;
+        Self { version, source, config, moving_from, credits }
+    }
 }
 
 /// The answer of `plan`.
@@ -64,24 +75,4 @@ pub enum PlanReply {
     Current,
     /// This one is.
     Changed(Box<ConfigView>),
-}
-
-/// One thing wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConfigProblem {
-    /// Where, for example `pools.python.warm_target`.
-    pub path: String,
-    /// What, and what is allowed instead.
-    pub message: String,
-}
-
-/// The answer of `putConfig`, whose argument is a resolved [`Config`] that the gateway has checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum PutReply {
-    /// It is in force.
-    Applied(Box<ConfigView>),
-    /// It is refused whole; the one before stays.
-    Refused(Vec<ConfigProblem>),
 }

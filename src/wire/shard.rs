@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal};
 use crate::core::plan::Plan;
-pub use crate::core::shard::{BorrowReply, Delivery, PullReply};
+pub use crate::core::shard::{BorrowReply, Delivery, PullReply, Receipt};
 
 /// The argument of `acquire`: `getContainer` with what a client of ours knows besides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,10 +52,13 @@ pub struct PullRequest {
     pub plan: Plan,
 }
 
-/// The answer of `receive`, whose argument is a [`Delivery`].
+/// The second argument of `reportStopped`: who else may be asked for a container that is not on the shard's books. None, as from
+/// code of an application: everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ReceiveReply {
-    /// All up to this number are here and written down.
-    pub up_to: u64,
+pub enum Forwarded {
+    /// Only the shard to which it is being handed over.
+    ToOwner,
+    /// Nobody: another shard asks.
+    BySibling,
 }

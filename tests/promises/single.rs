@@ -33,7 +33,7 @@ fn a_waiter_is_served_by_whichever_container_is_ready_first() {
 fn after_a_release_the_next_container_waits_until_the_former_one_is_revoked() {
     let mut world = World::warm(r#""warm_target": 2"#);
     let first = world.get("alice");
-    world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).unwrap();
+    world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).granted().unwrap();
     world.step(Input::Release(id("alice")));
     let at = world.now;
     let waiter = world.ask("alice");
@@ -49,7 +49,7 @@ fn when_the_stop_of_a_released_container_is_lost_its_lease_is_waited_out() {
     let mut world = World::warm(r#""warm_target": 2, "lease_ttl": "20s", "acquire_timeout": "2m""#);
     let first = world.get("alice");
     let granted = world.now;
-    assert!(world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).is_some());
+    assert!(world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).granted().is_some());
     world.containers.get_mut(&first.container).unwrap().script.unreachable = true;
     world.run_for(Millis::from_secs(5));
     world.step(Input::Release(id("alice")));
@@ -57,14 +57,14 @@ fn when_the_stop_of_a_released_container_is_lost_its_lease_is_waited_out() {
     world.answer(waiter).unwrap();
     assert!(world.now - granted >= Millis::from_secs(20), "{:?}", world.now - granted);
     assert!(world.now - granted < Millis::from_secs(25));
-    assert!(world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).is_none());
+    assert!(world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).granted().is_none());
 }
 
 #[test]
 fn a_restart_forgets_no_lease() {
     let mut world = World::warm(r#""warm_target": 2, "lease_ttl": "20s", "acquire_timeout": "2m""#);
     let first = world.get("alice");
-    world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).unwrap();
+    world.shard.confirm(world.now, first.container, &id("alice"), first.epoch).granted().unwrap();
     let granted = world.now;
     world.containers.get_mut(&first.container).unwrap().script.unreachable = true;
     world.restart();
@@ -94,10 +94,10 @@ fn only_the_holder_is_confirmed() {
     let alice = world.get("alice");
     let bob = world.get("bob");
     let now = world.now;
-    assert!(world.shard.confirm(now, alice.container, &id("alice"), alice.epoch).is_some());
-    assert!(world.shard.confirm(now, alice.container, &id("bob"), bob.epoch).is_none());
-    assert!(world.shard.confirm(now, alice.container, &id("alice"), bob.epoch).is_none());
-    assert!(world.shard.confirm(now, bob.container, &id("alice"), alice.epoch).is_none());
+    assert!(world.shard.confirm(now, alice.container, &id("alice"), alice.epoch).granted().is_some());
+    assert!(world.shard.confirm(now, alice.container, &id("bob"), bob.epoch).granted().is_none());
+    assert!(world.shard.confirm(now, alice.container, &id("alice"), bob.epoch).granted().is_none());
+    assert!(world.shard.confirm(now, bob.container, &id("alice"), alice.epoch).granted().is_none());
 }
 
 #[test]

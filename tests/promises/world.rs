@@ -155,7 +155,9 @@ impl World {
 
     pub fn configure(&mut self, version: u64, keys: &str) {
         let version = PlanVersion { version, stamp: version };
-        self.step(Input::Configured(Box::new(Plan::fixed(version, pool(keys), ShardIndex(0)))));
+        let pool = pool(keys);
+        let limit = pool.max_instances;
+        self.step(Input::Configured(Box::new(Plan::fixed(version, pool, limit, ShardIndex(0)))));
     }
 
     /// Asks for a container; the answer comes into `answers`.
@@ -275,6 +277,9 @@ impl World {
                 assert!(self.answers.insert(waiter, answer).is_none(), "a caller is answered once");
             }
             Action::Report => self.reports += 1,
+            Action::Located(..) | Action::Borrow { .. } | Action::Pull { .. } | Action::Deliver { .. } => {
+                panic!("a shard without siblings asks them: {action:?}")
+            }
             Action::Call { container, call, .. } => {
                 assert!(self.rows.containers.contains_key(&container), "written before it is acted on");
                 if call == Call::Check {

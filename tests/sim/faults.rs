@@ -59,10 +59,20 @@ pub enum Fault {
     KvFails,
     /// Somebody wrote nonsense, or another id's container, into KV.
     KvHostile,
+    /// An answer between shards about containers that change hands is lost.
+    TransferReplyLost,
+    /// A shard is dropped right after it has written down what changes hands, before it tells anybody; or before it hears
+    /// that something has arrived.
+    TransferCut,
+    /// A shard or the coordinator is dropped right after it has written down a change of what is in force, or of credits,
+    /// before it tells anybody.
+    ChangeCut,
+    /// What the coordinator has a shard do takes up to a minute to arrive.
+    PushDelayed,
 }
 
 impl Fault {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::LostBefore,
         Self::LostAfter,
         Self::Duplicated,
@@ -89,6 +99,10 @@ impl Fault {
         Self::KvStale,
         Self::KvFails,
         Self::KvHostile,
+        Self::TransferReplyLost,
+        Self::TransferCut,
+        Self::ChangeCut,
+        Self::PushDelayed,
     ];
 }
 

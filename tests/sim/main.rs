@@ -11,6 +11,7 @@ mod faults;
 mod objects;
 mod oracle;
 mod peer;
+mod scenarios;
 mod schedule;
 mod simulation;
 mod trace;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         return campaign::run(arguments);
     }
     let mut trials = campaign::trials();
+    trials.extend(scenarios::trials());
     trials.extend(objects::agent::tests::trials());
     trials.extend(objects::class::tests::trials());
     trials.extend(objects::router::tests::trials());

@@ -13,7 +13,7 @@ pub struct Trace {
 }
 
 /// The most lines kept: the last ones.
-const MAX_LINES: usize = 20_000;
+const MAX_LINES: usize = 60_000;
 
 impl Trace {
     /// Without lines.

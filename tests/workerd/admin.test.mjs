@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { acquire, full, lookup, pools, serve, stats, until } from "./support.mjs";
+import { acquire, full, lookup, moved, pools, put, serve, stats, until } from "./support.mjs";
 
 const PATHS = [
   ["GET", "/_warm/v1/pools"],
@@ -61,7 +61,9 @@ describe("with a token", () => {
     assert.equal(await lookup(server, "alice"), null);
     assert.equal((await stats(server)).assigned, 0);
     const { container, outcome, shard, status } = await acquire(server, "alice");
-    assert.deepEqual([status, outcome], [200, "warm"]);
+    assert.equal(status, 200);
+    // Which it is depends on whether a shard has stock of its own, or knows already who has.
+    assert.ok(["warm", "borrowed", "cold"].includes(outcome), outcome);
     const found = await lookup(server, "alice");
     assert.deepEqual([found.container, found.shard, found.outcome], [container, shard, undefined]);
     for (let n = 0; n < 2; n++) {
@@ -99,10 +101,14 @@ describe("with a token", () => {
     assert.deepEqual(await (await server.admin("/_warm/v1/config")).json(), before);
   });
 
-  test("a changed shard count is refused, for ids would lose their containers", async () => {
-    const answer = await server.admin("/_warm/v1/config", { method: "PUT", body: pools({ shards: 3 }) });
-    assert.equal(answer.status, 422);
-    assert.match(JSON.stringify(await answer.json()), /pools\.p\.shards/);
+  test("a shard count may change, and the stats say how far that is", async () => {
+    const { shards, migration } = await stats(server);
+    assert.deepEqual([shards.length, migration], [2, null]);
+    await put(server, pools({ shards: 3 }));
+    await moved(server, 3);
+    assert.equal((await stats(server)).shards.length, 3);
+    assert.equal((await server.admin("/_warm/v1/config", { method: "DELETE" })).status, 200);
+    await moved(server, 2);
   });
 
   test("a good one is in force at once, can be read and put back, and dropped", async () => {

@@ -2,13 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { acquire, ask, full, lookup, pools, serve, stats, until } from "./support.mjs";
-
-/** Puts another configuration of the pool in force. */
-async function put(server, config) {
-  const answer = await server.admin("/_warm/v1/config", { method: "PUT", body: config });
-  assert.equal(answer.status, 200, await answer.clone().text());
-}
+import { acquire, ask, full, lookup, pools, put, serve, stats, until } from "./support.mjs";
 
 const settings = { warm_target: 1, acquire_timeout: "8s" };
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { acquire, ask, full, lookup, pools, serve, stats, until } from "./support.mjs";
+import { acquire, ask, full, lookup, moved, pools, serve, stats, until } from "./support.mjs";
 
 let server;
 before(async () => void (server = await serve(pools({ warm_target: 2, shards: 2 }))));
@@ -42,16 +42,17 @@ test("a changed POOLS_CONFIG is in force after the restart", async () => {
   assert.equal((await full(server)).config.warmTarget, 4);
 });
 
-test("a changed shard count is not: ids would lose their containers", async () => {
+test("a shard count that a deploy changes is in force, and ids keep their containers", async () => {
   const { container } = await lookup(server, "id-0");
   await server.kill();
   await server.start({ pools: pools({ warm_target: 3, shards: 8 }) });
   const answer = await ask(server, "id-0");
   assert.equal(answer.headers.get("x-warm-pool"), "sticky");
   assert.equal((await lookup(server, "id-0")).container, container);
+  await moved(server, 8);
   const { config } = await full(server);
-  assert.deepEqual([config.shards, config.warmTarget], [2, 3]);
-  assert.equal((await stats(server)).shards.length, 2);
+  assert.deepEqual([config.shards, config.warmTarget], [8, 3]);
+  assert.equal((await stats(server)).shards.length, 8);
 });
 
 test("all-or-nothing: a restart with a broken POOLS_CONFIG leaves pools, stock and ids as they were", async () => {

@@ -1,5 +1,8 @@
 // What the tests share: a server with quick emulated containers, and waiting.
 
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { start } from "../../xtask/harness/client.mjs";
 
@@ -21,6 +24,27 @@ export function pools(pool = {}, { env = {}, routes } = {}) {
 export function serve(config = pools(), options = {}) {
   return start({ config: FIXTURE, containers: "emulated", pools: config, ...options });
 }
+
+/**
+ * The same, with its storage in memory where the system has a folder for that. Local workerd does all on one thread, writing to
+ * the disk too: on a slow one every object stands still whenever one writes, which no deployed object does.
+ */
+export async function serveInMemory(config, options = {}) {
+  if (!existsSync(MEMORY)) return serve(config, options);
+  const state = await mkdtemp(path.join(MEMORY, "warm-pool-"));
+  const remove = () => rm(state, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    const server = await serve(config, { ...options, state });
+    const stop = server.stop.bind(server);
+    server.stop = () => stop().finally(remove);
+    return server;
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+const MEMORY = "/dev/shm";
 
 /** A request to the pool `p` for an id. */
 export function ask(server, id, path = "/", init = {}) {
@@ -56,6 +80,41 @@ export async function rpc(server, binding, object, method, ...args) {
   const { value, error } = await answer.json();
   if (error) throw Object.assign(new Error(error.message), error);
   return value;
+}
+
+/** Puts another configuration in force; returns what is in force then. */
+export async function put(server, config) {
+  const answer = await server.admin("/_warm/v1/config", { method: "PUT", body: config });
+  if (answer.status !== 200) throw new Error(`put: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+/** Waits until the pool has so many shards and nothing moves any more; returns every migration that was seen meanwhile. */
+export async function moved(server, shards, pool = "p", timeoutMs = 30_000) {
+  const seen = [];
+  await until(`pool ${pool} has ${shards} shards and nothing moves`, async () => {
+    const { migration, config, complete } = await stats(server, pool);
+    if (migration) seen.push(migration);
+    return config.shards === shards && migration === null && complete;
+  }, timeoutMs);
+  return seen;
+}
+
+/** Ids that a shard owns, `name-0` and so on. */
+export async function idsOf(server, shard, count, name = "of") {
+  const ids = [];
+  for (let n = 0; ids.length < count; n++) {
+    const id = `${name}-${n}`;
+    const owned = await rpc(server, "WARM_POOL", `p/${shard}`, "lookupContainer", id).then(
+      () => true,
+      (error) => {
+        if (error.code !== "wrong_shard") throw error;
+        return false;
+      },
+    );
+    if (owned) ids.push(id);
+  }
+  return ids;
 }
 
 /** All that the id cache holds, by key; with `key`, after writing `value` there (`null` clears it). */

@@ -43,6 +43,12 @@ pub struct Arguments {
     /// Compare with the algorithm of cf-container-warm-pool
     #[arg(long)]
     peer: bool,
+    /// Measure what shards cost, and print the tables
+    #[arg(long, conflicts_with_all = ["mutants", "mutant", "peer", "trace", "seed", "seeds", "first"])]
+    scenarios: bool,
+    /// Only this measurement; may be given several times
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["mutants", "mutant", "peer", "trace", "seed", "seeds", "first"])]
+    scenario: Vec<String>,
     /// How many threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     threads: Option<u64>,
@@ -54,16 +60,18 @@ pub struct Arguments {
 ///
 /// When cargo is missing, or a signal ended it. A broken promise is no error: it is the exit code.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
-    let Arguments { seeds, first, seed, trace, mutants, mutant, peer, threads } = arguments;
+    let Arguments { seeds, first, seed, trace, mutants, mutant, peer, scenarios, scenario, threads } = arguments;
     let with = if *mutants || !mutant.is_empty() { Bugs::Planted } else { Bugs::None };
     let mut campaign = campaign(workspace, with);
     for (name, value) in [("--seeds", seeds), ("--first", first), ("--seed", seed), ("--threads", threads)] {
         campaign.args(value.iter().flat_map(|value| [name.to_owned(), value.to_string()]));
     }
-    for (name, given) in [("--trace", trace), ("--mutants", mutants), ("--peer", peer)] {
+    let switches = [("--trace", trace), ("--mutants", mutants), ("--peer", peer), ("--scenarios", scenarios)];
+    for (name, given) in switches {
         campaign.args(given.then_some(name));
     }
     campaign.args(mutant.iter().flat_map(|name| ["--mutant", name]));
+    campaign.args(scenario.iter().flat_map(|name| ["--scenario", name]));
     let status = process::foreground(&mut campaign)?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

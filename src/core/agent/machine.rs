@@ -188,9 +188,10 @@ impl Agent {
             Input::Reported(result) => self.reported(now, result, effects),
             Input::LeaseAnswered { key, asked_at, answer } => {
                 if let Some(record) = self.record.as_mut().filter(|record| record.life == Life::Ready) {
-                    let bound = record.binding.clone();
+                    let owner = |record: &Record| record.orders.as_ref().map(|orders| orders.owner.clone());
+                    let before = (record.binding.clone(), owner(record));
                     self.fence.answered(now, &key, asked_at, answer, record, effects);
-                    if record.binding != bound {
+                    if (record.binding.clone(), owner(record)) != before {
                         self.saved = Saved::No;
                     }
                 }

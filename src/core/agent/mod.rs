@@ -28,7 +28,7 @@ pub mod io;
 pub mod machine;
 pub mod record;
 
-pub use fence::{Admission, LeaseAnswer, LeaseKey, Refusal};
+pub use fence::{Admission, LeaseAnswer, LeaseKey, MAX_REDIRECTS, Refusal};
 pub use io::{Caller, Destruction, Effect, Input, ProbeResult, Reply, SetupResult};
 pub use machine::{Agent, FORGET_AFTER, Save};
 pub use record::{End, Life, Orders, Record, Report};

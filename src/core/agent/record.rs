@@ -12,7 +12,8 @@ use crate::core::id::{ContainerId, ShardId};
 pub struct Orders {
     /// The container's own name.
     pub container: ContainerId,
-    /// The shard that has it on its books: it grants leases and hears of the end.
+    /// The shard that has it on its books: it grants leases and hears of the end. Changes when the container changes hands: by
+    /// a start request of the next owner, or by the word of the one before.
     pub owner: ShardId,
     /// What to start, and when it is ready.
     pub start: Start,

@@ -1,64 +1,60 @@
-//! Which configuration is in force, and which shard has not heard of it yet.
+//! Which configuration is in force, how its totals are split over shards, and which shard has not heard of it yet.
 //!
 //! Always true between steps:
 //! - the version only grows; a configuration in force was accepted whole;
 //! - what the admin API set outranks what is deployed; of two deploys the later made wins, whichever code runs, so that
 //!   old code that still runs beside new code never flips the configuration back;
-//! - a pool's shard count never changes once a pool of this name was in force, because ids would move and lose their
-//!   containers;
-//! - every shard in force either has acknowledged the version in force, or a push to it is under way or timed.
+//! - a pool's shard count changes by a migration, one at a time: until every shard of the former and of the new count has said that
+//!   it has nothing left to hand over, the plans name both, and another change waits (see [`migration`]);
+//! - shards of a container class never have more credits than its limit by what is done here (see [`credits`]);
+//! - the warm targets of a pool's shards sum to the pool's (see [`shares`]);
+//! - every shard in force either has acknowledged the version in force, or a push to it is under way or timed; likewise what
+//!   a shard has to be told besides is under way, timed, or told by the reply to its next report.
 //!
-//! Never on the path of a request: shards and gateways go on with what they have when it does not answer.
+//! Durable are the [`Registry`], what each shard has acknowledged, and a [`LedgerRow`] per shard. What shards say of
+//! themselves is not: it is heard anew.
+//!
+//! Never on the path of a request: shards and gateways go on with what they have when it does not answer. A step costs what the
+//! shards of one pool cost, or of one class where credits are lacking; a new version, what all shards do.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod allot;
+mod credits;
+mod ledger;
+mod migration;
+mod outbox;
+mod push;
+mod recall;
+mod registry;
+mod room;
+mod shares;
+mod view;
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-use crate::config::resolved::{Config, Millis, Pool, PoolName, ShardCount};
-use crate::core::id::{ShardId, ShardIndex};
+use crate::config::resolved::{BindingName, Config, Millis, PoolName};
+use crate::core::allotment::{Allotment, ShardReport};
+use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
-use crate::core::plan::{Plan, PlanVersion};
+use crate::core::plan::{Plan, PlanVersion, Share};
 
-/// How long until pushes that failed are tried again.
-pub const PUSH_RETRY: Millis = Millis::from_secs(5);
-/// How many pushes are under way at once.
-pub const CONCURRENT_PUSHES: usize = 16;
+pub use allot::MAX_STOCKED;
+pub use credits::Capacity;
+pub use ledger::LedgerRow;
+pub use migration::{ASK_AGAIN, Migration};
+pub use outbox::{ALLOT_RETRY, CONCURRENT_ALLOTMENTS, MAX_ALLOT_RETRY};
+pub use push::{CONCURRENT_PUSHES, PUSH_RETRY};
+pub use recall::{RECALL_AGAIN, RECALL_FOR};
+pub use registry::{ConfigSource, Deployed, Registry, Removed, Resharding};
+pub use room::MAX_HOLD;
+pub use shares::{DEMAND_KNOWN_AFTER, MIN_STOCK};
+pub use view::{HEARD_EMPTY_FOR, HEARD_FOR};
 
-/// Where a configuration came from, lowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConfigSource {
-    /// The file the Worker was built with.
-    Bundled,
-    /// The `POOLS_CONFIG` variable.
-    Var,
-    /// `PUT /_warm/v1/config`.
-    Admin,
-}
-
-/// What a deploy brings along.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deployed {
-    /// When it was made, in ms since 1970.
-    pub stamp: u64,
-    /// File or variable.
-    pub source: ConfigSource,
-    /// The configuration.
-    pub config: Config,
-}
-
-/// The coordinator's durable state, but for the acknowledgements.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Registry {
-    /// Counts the changes of what is in force.
-    pub version: u64,
-    /// The latest deploy known.
-    pub deployed: Option<Deployed>,
-    /// What the admin API set.
-    pub admin: Option<Config>,
-    /// Every pool that was ever in force, as it was last. Its `shards` is the count in force.
-    pub pools: BTreeMap<PoolName, Pool>,
-}
+use credits::Class;
+use ledger::Ledger;
+use outbox::Outbox;
+use push::Pushes;
+use room::NoRoom;
+use view::PoolView;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,23 +63,32 @@ pub enum Input {
     Woken,
     /// Code runs that was deployed with this.
     Deployed(Box<Deployed>),
-    /// The admin API sets this configuration. Check it with [`Coordinator::objections`] first.
+    /// The admin API sets this configuration.
     Put(Box<Config>),
     /// The admin API drops what it set.
     DropOverride,
-    /// A shard works by this version.
+    /// A push has ended: the shard works by this version.
     Acknowledged(ShardId, PlanVersion),
     /// A push did not arrive, or whether it did is not known.
     PushFailed(ShardId),
+    /// A shard reports, and is replied its [plan](Coordinator::plan_of) and its [allotment](Coordinator::allotment_of) as they are
+    /// after this step.
+    Reported(Box<ShardReport>),
+    /// An allotment has ended: the shard answers with its report. It is replied nothing.
+    Answered(Box<ShardReport>),
+    /// An allotment did not arrive, or whether it did is not known.
+    AllotFailed(ShardId),
 }
 
 /// What a step wants done.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// Rows to write, in one transaction.
+    /// Rows to write, in one transaction; at most one per row.
     pub writes: Vec<Write>,
-    /// Plans to send once they are written; each ends with `Acknowledged` or `PushFailed`.
+    /// Plans to send once they are written; each ends with [`Input::Acknowledged`] or [`Input::PushFailed`].
     pub pushes: Vec<(ShardId, Plan)>,
+    /// Allotments to send once all is written; each ends with [`Input::Answered`] or [`Input::AllotFailed`].
+    pub allotments: Vec<(ShardId, Allotment)>,
 }
 
 /// A row to write.
@@ -93,86 +98,133 @@ pub enum Write {
     PutRegistry(Box<Registry>),
     /// Insert or replace what a shard has acknowledged.
     PutAcknowledged(ShardId, PlanVersion),
-}
-
-/// A pool whose configuration cannot be put in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Objection {
-    /// The pool.
-    pub pool: PoolName,
-    /// Its shard count in force.
-    pub shards: ShardCount,
-    /// The one that was asked for.
-    pub asked: ShardCount,
+    /// Insert or replace the ledger's row of a shard.
+    PutLedger(ShardId, LedgerRow),
 }
 
 /// The coordinator machine.
 #[derive(Debug)]
 pub struct Coordinator {
     registry: Registry,
+    registry_changed: bool,
     acknowledged: BTreeMap<ShardId, PlanVersion>,
-    under_way: BTreeSet<ShardId>,
-    /// Pushes that failed, to be tried again at `retry_at`.
-    failed: BTreeSet<ShardId>,
-    retry_at: Option<Millis>,
+    ledger: Ledger,
+    /// The time of the last step.
+    now: Millis,
+    classes: BTreeMap<BindingName, Class>,
+    views: BTreeMap<PoolName, PoolView>,
+    no_room: NoRoom,
+    pushes: Pushes,
+    outbox: Outbox,
+    /// The shard whose report the last step took: it has its reply by the next.
+    replying: Option<ShardId>,
+    /// When shards that have to hand something over are asked again.
+    ask_at: Option<Millis>,
+    /// When credits are called back again.
+    recall_again: Option<Millis>,
+    /// Whether the rows were written by code that knew less: the first step completes them.
+    is_incomplete: bool,
 }
 
 impl Coordinator {
-    /// The coordinator whose rows are these.
-    pub fn load(registry: Registry, acknowledged: BTreeMap<ShardId, PlanVersion>) -> Self {
-        let (under_way, failed) = (BTreeSet::new(), BTreeSet::new());
-        let mut machine = Self { registry, acknowledged, under_way, failed, retry_at: None };
-        // Pushes that were under way before are taken up by the first step.
-        let is_behind = machine.behind().next().is_some();
-        machine.retry_at = is_behind.then_some(Millis(0));
+    /// The coordinator whose rows are these. It does nothing by itself: step it with [`Input::Woken`] at
+    /// [`Self::next_timeout`], which takes up whatever was under way when they were written.
+    pub fn load(
+        registry: Registry,
+        acknowledged: BTreeMap<ShardId, PlanVersion>,
+        ledger: BTreeMap<ShardId, LedgerRow>,
+    ) -> Self {
+        let mut machine = Self {
+            registry,
+            registry_changed: false,
+            acknowledged,
+            ledger: Ledger::load(ledger),
+            now: Millis(0),
+            classes: BTreeMap::new(),
+            views: BTreeMap::new(),
+            no_room: NoRoom::new(),
+            pushes: Pushes::default(),
+            outbox: Outbox::default(),
+            replying: None,
+            ask_at: None,
+            recall_again: None,
+            is_incomplete: false,
+        };
+        for (pool, terms) in &machine.registry.terms {
+            machine.ledger.begin(pool, terms.generation);
+        }
+        machine.classify();
+        machine.resume_pushes();
+        machine.ask_at = (!machine.registry.migrations.is_empty()).then_some(Millis(0));
+        machine.is_incomplete = machine.lacks_terms() || !machine.shares_fit();
         machine
     }
 
     /// The one entry.
     pub fn step(&mut self, now: Millis, input: Input, fx: &mut Effects) {
+        if let Some(shard) = self.replying.take() {
+            self.told(&shard);
+        }
+        self.now = now;
+        if std::mem::take(&mut self.is_incomplete) {
+            self.put_in_force();
+        }
         match input {
             Input::Woken => {}
-            Input::Deployed(deployed) => self.deployed(*deployed, fx),
+            Input::Deployed(deployed) => self.deployed(*deployed),
             Input::Put(config) => {
                 self.registry.admin = Some(*config);
-                self.put_in_force(fx);
+                self.put_in_force();
             }
             Input::DropOverride => {
                 if self.registry.admin.take().is_some() {
-                    self.put_in_force(fx);
+                    self.put_in_force();
                 }
             }
-            Input::Acknowledged(shard, version) => self.acknowledge(shard, version, fx),
-            Input::PushFailed(shard) => {
-                self.under_way.remove(&shard);
-                self.failed.insert(shard);
-                self.retry_at.get_or_insert(now + PUSH_RETRY);
+            Input::Acknowledged(shard, version) => {
+                self.pushed(&shard);
+                self.acknowledge(&shard, version, fx);
+                self.ask_if_moving(&shard);
             }
-        }
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
-            if !mutants::on(Mutant::PushNotRetried) {
-                self.failed.clear();
+            Input::PushFailed(shard) => self.pushes.failed(shard, now),
+            Input::Reported(report) => {
+                if self.registry.knows(&report.shard) {
+                    self.outbox.replied(&report.shard);
+                    self.replying = Some(report.shard.clone());
+                    self.reported(*report, fx);
+                }
             }
+            Input::Answered(report) => {
+                self.outbox.answered(&report.shard);
+                if self.registry.knows(&report.shard) {
+                    self.reported(*report, fx);
+                }
+            }
+            Input::AllotFailed(shard) => self.outbox.failed(shard, now),
         }
+        self.fire();
         self.push(fx);
-        if self.under_way.is_empty() && self.failed.is_empty() {
-            self.retry_at = None;
-        } else {
-            // Also while pushes are under way: should the object be lost with them, its alarm brings it back.
-            self.retry_at.get_or_insert(now + PUSH_RETRY);
+        for shard in self.outbox.take_due() {
+            if let Some(allotment) = self.allotment_of(&shard) {
+                self.told(&shard);
+                fx.allotments.push((shard, allotment));
+            }
         }
+        if std::mem::take(&mut self.registry_changed) && !mutants::on(Mutant::RegistryNotWritten) {
+            fx.writes.push(Write::PutRegistry(Box::new(self.registry.clone())));
+        }
+        fx.writes.extend(self.ledger.take_changes());
     }
 
     /// When to step next, if nothing comes in before.
     pub fn next_timeout(&self) -> Option<Millis> {
-        self.retry_at
+        let all = [self.pushes.retry_at(), self.outbox.next_retry(), self.ask_at, self.recall_again];
+        all.into_iter().flatten().min()
     }
 
     /// The version in force.
     pub fn version(&self) -> PlanVersion {
-        let stamp = self.registry.deployed.as_ref().map_or(0, |deployed| deployed.stamp);
-        PlanVersion { version: self.registry.version, stamp }
+        self.registry.version()
     }
 
     /// Where the configuration in force came from.
@@ -186,45 +238,37 @@ impl Coordinator {
 
     /// The configuration in force, with the shard counts in force.
     pub fn config(&self) -> Config {
-        let mut config = self.asked_for().cloned().unwrap_or_default();
-        for (name, pool) in &mut config.pools {
-            let in_force = self.registry.pools.get(name).filter(|_| !mutants::on(Mutant::ShardCountChanges));
-            if let Some(in_force) = in_force {
-                // One that does not go with the shard count in force is refused whole: the former one stays.
-                *pool = pool.with_shards(in_force.shards).unwrap_or_else(|| in_force.clone());
-            }
-        }
-        config
+        self.registry.in_force()
     }
 
-    /// Why a configuration may not be put in force: pools whose shard count it would change.
-    pub fn objections(&self, config: &Config) -> Vec<Objection> {
-        let changed = |(name, pool): (&PoolName, &Pool)| {
-            let in_force = self.registry.pools.get(name)?.shards;
-            let objects = in_force != pool.shards && !mutants::on(Mutant::ObjectionsIgnored);
-            objects.then(|| Objection { pool: name.clone(), shards: in_force, asked: pool.shards })
-        };
-        config.pools.iter().filter_map(changed).collect()
-    }
-
-    /// The plan in force of a shard; none when no pool of this name was ever in force.
+    /// The plan in force of a shard; none when no pool of this name was ever in force. Its share of the stock is the one that the
+    /// shard is allotted.
     pub fn plan_of(&self, shard: &ShardId) -> Option<Plan> {
-        let pool = self.registry.pools.get(&shard.pool)?;
-        let plan = Plan::fixed(self.version(), pool.clone(), shard.index);
-        let plan = Plan { pinned: self.registry.admin.is_some(), ..plan };
-        Some(if self.is_active(&shard.pool) { plan } else { plan.retired(self.version()) })
+        let pool = self.registry.pools.get(&shard.pool)?.clone();
+        let credits = self.terms_of(&shard.pool);
+        let share = Share {
+            warm_target: self.warm_target_of(shard),
+            max_instances: credits.map(|terms| terms.base(shard.index)),
+        };
+        let moving = self.registry.migrations.get(&shard.pool).filter(|_| !mutants::on(Mutant::FormerCountNotTold));
+        let plan = Plan {
+            version: self.version(),
+            pool,
+            active: true,
+            pinned: self.registry.admin.is_some(),
+            from: moving.map(|resharding| resharding.from),
+            credits,
+            share,
+        };
+        Some(if self.registry.is_active(&shard.pool) { plan } else { plan.retired(self.version()) })
     }
 
-    fn asked_for(&self) -> Option<&Config> {
-        let deployed = self.registry.deployed.as_ref().map(|deployed| &deployed.config);
-        self.registry.admin.as_ref().or(deployed)
+    /// Every shard of every pool that was ever in force, and while ids move also those that there were before.
+    pub fn shards(&self) -> impl Iterator<Item = ShardId> + '_ {
+        self.registry.shards()
     }
 
-    fn is_active(&self, pool: &PoolName) -> bool {
-        self.asked_for().is_some_and(|config| config.pools.contains_key(pool))
-    }
-
-    fn deployed(&mut self, deployed: Deployed, fx: &mut Effects) {
+    fn deployed(&mut self, deployed: Deployed) {
         let newer = self.registry.deployed.as_ref().is_none_or(|has| {
             // With equal stamps the same build runs with another variable.
             deployed.stamp > has.stamp
@@ -235,53 +279,68 @@ impl Coordinator {
             if mutants::on(Mutant::AdminLostOnDeploy) {
                 self.registry.admin = None;
             }
-            self.put_in_force(fx);
+            self.put_in_force();
         }
     }
 
-    fn put_in_force(&mut self, fx: &mut Effects) {
+    /// Makes a new version of what is asked for, and sees to it that everybody hears of it.
+    fn put_in_force(&mut self) {
         self.registry.version += u64::from(!mutants::on(Mutant::VersionStandsStill));
-        self.registry.pools.extend(self.config().pools);
-        if !mutants::on(Mutant::RegistryNotWritten) {
-            fx.writes.push(Write::PutRegistry(Box::new(self.registry.clone())));
-        }
-        self.failed.clear();
-        self.retry_at = None;
-    }
-
-    fn acknowledge(&mut self, shard: ShardId, version: PlanVersion, fx: &mut Effects) {
-        self.under_way.remove(&shard);
-        // Somebody may name shards that never were: they are not kept.
-        if self.shards().any(|known| known == shard) && self.acknowledged.get(&shard) != Some(&version) {
-            fx.writes.push(Write::PutAcknowledged(shard.clone(), version));
-            self.acknowledged.insert(shard, version);
-        }
-    }
-
-    fn push(&mut self, fx: &mut Effects) {
-        let behind: Vec<ShardId> = self
-            .behind()
-            .filter(|shard| !self.under_way.contains(shard) && !self.failed.contains(shard))
-            .take(CONCURRENT_PUSHES.saturating_sub(self.under_way.len()))
-            .collect();
-        for shard in behind {
-            if let Some(plan) = self.plan_of(&shard) {
-                fx.pushes.push((shard.clone(), plan));
-                self.under_way.insert(shard);
+        let changed = self.registry.adopt();
+        self.registry_changed = true;
+        self.classify();
+        self.set_terms();
+        self.share_out(&changed);
+        self.restart_pushes();
+        for (pool, view) in &mut self.views {
+            let began = self.registry.migrations.get(pool).map(|resharding| resharding.since);
+            if began.is_none_or(|began| began == self.registry.version) {
+                view.done.clear();
             }
         }
+        let moves = !self.registry.migrations.is_empty();
+        self.ask_at = moves.then_some(self.now + ASK_AGAIN);
+        let classes: Vec<BindingName> = self.classes.keys().cloned().collect();
+        for class in classes {
+            self.serve(&class);
+        }
     }
 
-    /// The shards that have not acknowledged the version in force.
-    fn behind(&self) -> impl Iterator<Item = ShardId> + '_ {
-        let version = self.version();
-        self.shards().filter(move |shard| self.acknowledged.get(shard).is_none_or(|has| *has < version))
+    fn reported(&mut self, report: ShardReport, fx: &mut Effects) {
+        let ShardReport { shard, plan, standing } = report;
+        let Some(plan) = plan else { return self.hear_nothing(&shard) };
+        self.acknowledge(&shard, plan, fx);
+        let Some(standing) = standing else { return self.hear_nothing(&shard) };
+        let (to_move, no_room_for) = (standing.to_move, standing.no_room_for);
+        self.take_credits(&shard, standing.credits);
+        self.hear(&shard, plan, standing);
+        self.note_room(&shard, no_room_for);
+        self.note_progress(&shard, plan, to_move);
+        self.reweigh(&shard.pool);
+        if let Some(class) = self.registry.pools.get(&shard.pool).map(|pool| pool.container.clone()) {
+            self.serve(&class);
+        }
     }
 
-    /// Every shard of every pool that was ever in force.
-    pub fn shards(&self) -> impl Iterator<Item = ShardId> + '_ {
-        self.registry.pools.iter().flat_map(|(name, pool)| {
-            (0..pool.shards.get()).map(move |index| ShardId { pool: name.clone(), index: ShardIndex(index) })
-        })
+    /// Does what is due.
+    fn fire(&mut self) {
+        let now = self.now;
+        self.outbox.retry(now);
+        // The clock may have gone back.
+        self.ask_at = self.ask_at.map(|at| at.min(now + ASK_AGAIN));
+        if self.ask_at.is_some_and(|at| at <= now) {
+            self.ask_all_that_move();
+            self.ask_at = (!self.registry.migrations.is_empty()).then_some(now + ASK_AGAIN);
+        }
+        self.recall_again = self.recall_again.map(|at| at.min(now + RECALL_AGAIN));
+        if self.recall_again.is_some_and(|at| at <= now) {
+            self.recall_again = None;
+            let is_short =
+                |class: &Class| class.pools.iter().any(|pool| self.views.get(pool).is_some_and(|view| view.is_short));
+            let short = self.classes.iter().filter(|(_, class)| is_short(class));
+            for class in short.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+                self.serve(&class);
+            }
+        }
     }
 }

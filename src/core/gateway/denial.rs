@@ -110,7 +110,7 @@ pub fn retry_after_secs(millis: u64) -> u32 {
 
 impl From<&Refusal> for Denial {
     fn from(refusal: &Refusal) -> Self {
-        let Refusal { code, message, retry_after_millis, shards: _ } = refusal;
+        let Refusal { code, message, retry_after_millis, plan: _, shards: _ } = refusal;
         let (code, reason) = match code {
             RefusalCode::AtCapacity => (DenialCode::AtCapacity, Some(Reason::AtCapacity)),
             RefusalCode::Timeout => (DenialCode::Timeout, None),
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn refusal(code: RefusalCode, retry_after_millis: Option<u64>) -> Refusal {
-        Refusal { code, message: "why".to_owned(), retry_after_millis, shards: None }
+        Refusal { code, message: "why".to_owned(), retry_after_millis, plan: None, shards: None }
     }
 
     #[test]

@@ -397,6 +397,7 @@ mod tests {
                             code: RefusalCode::Timeout,
                             message: String::new(),
                             retry_after_millis: None,
+                            plan: None,
                             shards: None,
                         }),
                         2 if sends == 0 => match dispatch.hinted(known(9)) {

@@ -7,7 +7,8 @@
 //!   container. An entry is a shard's word about the container itself; of a hint's class, [`Fences`] has to know;
 //! - a request is sent to at most [`dispatch::MAX_SENDS`] containers, and again only when nothing of it can have reached one,
 //!   or when it is safe to repeat;
-//! - what is remembered is bounded.
+//! - what is remembered is bounded;
+//! - a question for an id goes to the shard that owns it by the newest plan that anybody asked knows: see [`owner`].
 
 pub mod admin;
 mod cache;
@@ -16,6 +17,7 @@ pub mod dispatch;
 mod fences;
 pub mod hint;
 mod identify;
+pub mod owner;
 mod routing;
 mod target;
 mod telling;
@@ -26,7 +28,8 @@ pub use denial::{Denial, DenialCode};
 pub use dispatch::{Class, Destination, Dispatch, Next, Replay};
 pub use fences::Fences;
 pub use identify::{IdProblem, session_id};
-pub use routing::{REFRESH_EVERY, Routing};
+pub use owner::{Correction, Known, Owner};
+pub use routing::{InForce, REFRESH_EVERY, Routing};
 pub use target::Target;
 pub use telling::{GIVEN_UP_AFTER, Telling};
 pub use token::{MAX_TOKEN_LEN, bearer, token_matches};

@@ -3,18 +3,37 @@
 //! It starts with what the Worker carries, and asks the coordinator in the background, with traffic and at most once in
 //! [`REFRESH_EVERY`], whether another one is in force. A request waits for that only when it has no route by the configuration
 //! known, and only by the question that it happens to ask. A shard that refuses an id because the pool has another shard
-//! count corrects the count at once.
+//! count corrects the count at once, by the plan that says so: see [`owner`](super::owner).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::owner::Known;
 use crate::config::resolved::{Config, Millis, PoolName, ShardCount};
+use crate::core::allotment::CreditTerms;
 use crate::core::coordinator::ConfigSource;
+use crate::core::id::ShardIndex;
 use crate::core::mutants::{self, Mutant};
-use crate::core::plan::PlanVersion;
+use crate::core::plan::{Plan, PlanVersion};
+use crate::core::share;
 
 /// The least time between two questions to the coordinator. So long an isolate may route by an old configuration.
 pub const REFRESH_EVERY: Millis = Millis::from_secs(5);
+
+/// A configuration that the coordinator has put in force, with what a shard's plan has besides.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// The version.
+    pub version: PlanVersion,
+    /// Where it came from.
+    pub source: ConfigSource,
+    /// The configuration, with the shard counts in force.
+    pub config: Config,
+    /// Pools whose ids are moving to other shards: how many shards there were before.
+    pub moving_from: BTreeMap<PoolName, ShardCount>,
+    /// The terms of the credits of each pool that has a limit.
+    pub credits: BTreeMap<PoolName, CreditTerms>,
+}
 
 /// The configuration an isolate routes by.
 #[derive(Debug)]
@@ -24,8 +43,10 @@ pub struct Routing {
     version: PlanVersion,
     source: ConfigSource,
     config: Rc<Config>,
-    /// Shard counts in force that shards have told.
-    shards: BTreeMap<PoolName, ShardCount>,
+    moving_from: BTreeMap<PoolName, ShardCount>,
+    credits: BTreeMap<PoolName, CreditTerms>,
+    /// Shard counts in force that shards have told, by newer plans than the configuration's.
+    corrected: BTreeMap<PoolName, Known>,
     asked_at: Option<Millis>,
     /// Whether the coordinator has ever answered.
     heard: bool,
@@ -35,7 +56,17 @@ impl Routing {
     /// What the Worker carries, made at `stamp` (ms since 1970).
     pub fn carried(config: Rc<Config>, source: ConfigSource, stamp: u64) -> Self {
         let version = PlanVersion { version: 0, stamp };
-        Self { carried_stamp: stamp, version, source, config, shards: BTreeMap::new(), asked_at: None, heard: false }
+        Self {
+            carried_stamp: stamp,
+            version,
+            source,
+            config,
+            moving_from: BTreeMap::new(),
+            credits: BTreeMap::new(),
+            corrected: BTreeMap::new(),
+            asked_at: None,
+            heard: false,
+        }
     }
 
     /// The configuration.
@@ -53,17 +84,43 @@ impl Routing {
         self.source
     }
 
-    /// How many shards the pool has; none when there is no such pool.
-    pub fn shards(&self, pool: &PoolName) -> Option<ShardCount> {
+    /// How many shards the pool has, and by which plan; none when there is no such pool.
+    pub fn known(&self, pool: &PoolName) -> Option<Known> {
         let configured = self.config.pools.get(pool)?.shards;
-        Some(self.shards.get(pool).copied().unwrap_or(configured))
+        Some(self.corrected.get(pool).copied().unwrap_or_else(|| match self.is_carried() {
+            true => Known::guess(configured),
+            false => Known { shards: configured, version: self.version, told_by: None },
+        }))
     }
 
-    /// A shard said how many shards the pool has.
-    pub fn correct_shards(&mut self, pool: &PoolName, shards: ShardCount) {
-        if self.config.pools.contains_key(pool) {
-            self.shards.insert(pool.clone(), shards);
+    /// A shard said how many shards the pool has. Only what is newer than all that is known counts.
+    pub fn correct_shards(&mut self, pool: &PoolName, told: Known) {
+        let is_news = |known: Known| told.version > known.version || (known.told_by.is_none() && self.is_carried());
+        if told.told_by.is_some() && self.known(pool).is_some_and(is_news) {
+            self.corrected.insert(pool.clone(), told);
         }
+    }
+
+    /// The plan of a shard by the configuration in force, as the coordinator makes it; none when not enough is known for that:
+    /// of what the Worker carries, and of a pool that a shard has told news of.
+    pub fn plan_for(&self, pool: &PoolName, index: ShardIndex) -> Option<Plan> {
+        if self.is_carried() || self.corrected.contains_key(pool) {
+            return None;
+        }
+        let settings = self.config.pools.get(pool)?.clone();
+        let credits = self.credits.get(pool).copied();
+        let is_limited = share::limits(&self.config).contains_key(pool);
+        if is_limited && credits.is_none() {
+            return None;
+        }
+        let plan = Plan::fixed(self.version, settings, None, index);
+        let from = self.moving_from.get(pool).copied();
+        Some(Plan { pinned: self.source == ConfigSource::Admin, from, credits, ..plan }.of_sibling(index))
+    }
+
+    /// Whether the coordinator has not spoken yet.
+    fn is_carried(&self) -> bool {
+        self.version.version == 0
     }
 
     /// The version to ask the coordinator about, if it is time to ask. A question that is never answered counts too.
@@ -88,8 +145,10 @@ impl Routing {
     }
 
     /// The coordinator says that this one is in force. Returns whether it is taken: it must be newer, and, unless an
-    /// administrator set it, no older than what this Worker carries, of which the coordinator may not have heard yet.
-    pub fn adopt(&mut self, version: PlanVersion, source: ConfigSource, config: Config) -> bool {
+    /// administrator set it, no older than what this Worker carries, of which the coordinator may not have heard yet. What
+    /// shards have told of newer plans still holds.
+    pub fn adopt(&mut self, in_force: InForce) -> bool {
+        let InForce { version, source, config, moving_from, credits } = in_force;
         self.heard = true;
         let outdated = match source {
             ConfigSource::Admin => false,
@@ -102,7 +161,9 @@ impl Routing {
         self.version = version;
         self.source = source;
         self.config = Rc::new(config);
-        self.shards.clear();
+        self.moving_from = moving_from;
+        self.credits = credits;
+        self.corrected.retain(|_, told| told.version > version);
         true
     }
 }
@@ -118,6 +179,12 @@ mod tests {
 
     fn version(version: u64, stamp: u64) -> PlanVersion {
         PlanVersion { version, stamp }
+    }
+
+    fn in_force(version: u64, stamp: u64, source: ConfigSource) -> InForce {
+        let version = PlanVersion { version, stamp };
+        let (moving_from, credits) = (BTreeMap::new(), BTreeMap::new());
+        InForce { version, source, config: Config::default(), moving_from, credits }
     }
 
     #[test]
@@ -138,24 +205,88 @@ mod tests {
         routing.confirm();
         assert_eq!(routing.first_question(), None);
         let mut routing = carried();
-        routing.adopt(version(1, 100), Bundled, Config::default());
+        routing.adopt(in_force(1, 100, Bundled));
         assert_eq!(routing.first_question(), None);
     }
 
     #[test]
     fn only_a_newer_configuration_is_taken() {
         let mut routing = carried();
-        assert!(routing.adopt(version(1, 100), Bundled, Config::default()));
-        assert!(!routing.adopt(version(1, 100), Bundled, Config::default()));
-        assert!(routing.adopt(version(2, 100), Admin, Config::default()));
-        assert!(!routing.adopt(version(1, 200), Bundled, Config::default()));
+        assert!(routing.adopt(in_force(1, 100, Bundled)));
+        assert!(!routing.adopt(in_force(1, 100, Bundled)));
+        assert!(routing.adopt(in_force(2, 100, Admin)));
+        assert!(!routing.adopt(in_force(1, 200, Bundled)));
         assert_eq!((routing.version(), routing.source()), (version(2, 100), Admin));
     }
 
     #[test]
     fn an_older_deploy_does_not_flip_a_newer_one_back() {
         let mut routing = carried();
-        assert!(!routing.adopt(version(7, 99), Bundled, Config::default()));
-        assert!(routing.adopt(version(7, 99), Admin, Config::default()), "an administrator may");
+        assert!(!routing.adopt(in_force(7, 99, Bundled)));
+        assert!(routing.adopt(in_force(7, 99, Admin)), "an administrator may");
+    }
+
+    fn pool() -> PoolName {
+        PoolName::try_from("python".to_owned()).unwrap()
+    }
+
+    fn with_pool(shards: u32) -> Config {
+        let pool = format!(r#"{{"container": "PYTHON", "shards": {shards}}}"#);
+        crate::config::parse_json(&format!(r#"{{"pools": {{"python": {pool}}}}}"#)).unwrap()
+    }
+
+    fn told(shards: u32, by: PlanVersion) -> Known {
+        Known { shards: shards.try_into().unwrap(), version: by, told_by: Some(ShardIndex(0)) }
+    }
+
+    fn shards(routing: &Routing) -> u32 {
+        routing.known(&pool()).unwrap().shards.get()
+    }
+
+    #[test]
+    fn a_shard_corrects_the_count_by_newer_plans_only_until_a_configuration_is_newer_still() {
+        let mut routing = carried();
+        routing.adopt(InForce { config: with_pool(1), ..in_force(5, 100, Bundled) });
+        routing.correct_shards(&pool(), told(9, version(4, 200)));
+        routing.correct_shards(&pool(), told(9, version(5, 100)));
+        assert_eq!(shards(&routing), 1);
+        routing.correct_shards(&pool(), told(16, version(7, 100)));
+        routing.correct_shards(&pool(), told(4, version(6, 100)));
+        assert_eq!(shards(&routing), 16, "answers may overtake each other");
+        assert!(routing.adopt(InForce { config: with_pool(4), ..in_force(6, 100, Bundled) }));
+        assert_eq!(shards(&routing), 16, "the shard knows better");
+        assert!(routing.adopt(InForce { config: with_pool(3), ..in_force(8, 100, Bundled) }));
+        assert_eq!(routing.known(&pool()), Some(Known { told_by: None, ..told(3, version(8, 100)) }));
+    }
+
+    #[test]
+    fn a_count_that_is_carried_gives_way_to_any_shard_and_is_handed_to_none() {
+        let mut routing = Routing::carried(Rc::new(with_pool(8)), Bundled, 100);
+        assert_eq!(routing.known(&pool()), Some(Known::guess(8.try_into().unwrap())));
+        assert_eq!(routing.plan_for(&pool(), ShardIndex(0)), None);
+        routing.correct_shards(&pool(), told(2, PlanVersion::default()));
+        assert_eq!(shards(&routing), 2);
+        routing.correct_shards(&pool(), told(4, version(0, 50)));
+        assert_eq!(shards(&routing), 4);
+        let nobody = PoolName::try_from("nobody".to_owned()).unwrap();
+        routing.correct_shards(&nobody, told(4, version(9, 9)));
+        assert_eq!(routing.known(&nobody), None);
+    }
+
+    #[test]
+    fn a_plan_is_made_only_where_all_of_it_is_known() {
+        let mut routing = carried();
+        let mut config = with_pool(4);
+        config.pools.get_mut(&pool()).unwrap().max_instances = Some(40);
+        let terms = CreditTerms { generation: 3, total: 40, shards: 4.try_into().unwrap() };
+        let known = InForce { config, credits: [(pool(), terms)].into(), ..in_force(5, 100, Admin) };
+        routing.adopt(InForce { credits: BTreeMap::new(), ..known.clone() });
+        assert_eq!(routing.plan_for(&pool(), ShardIndex(0)), None, "it has a limit, and nobody said how it is split");
+        routing.adopt(InForce { version: version(6, 100), ..known });
+        let plan = routing.plan_for(&pool(), ShardIndex(3)).unwrap();
+        assert_eq!((plan.version, plan.credits, plan.pinned), (version(6, 100), Some(terms), true));
+        assert_eq!(plan.share.max_instances, Some(10));
+        routing.correct_shards(&pool(), told(16, version(7, 100)));
+        assert_eq!(routing.plan_for(&pool(), ShardIndex(3)), None, "it is out of date");
     }
 }

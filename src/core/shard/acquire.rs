@@ -8,8 +8,7 @@ use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
 use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal, RefusalCode};
-use crate::core::plan::Plan;
-use crate::core::route::shard_of;
+use crate::core::plan::{Plan, PlanVersion};
 
 /// A caller whose container turned it away.
 #[derive(Debug)]
@@ -19,6 +18,10 @@ pub(super) struct Doubter {
     shards: Option<u32>,
 }
 
+/// A shard gives two thousand million epochs, the power of two of this, by one version before they run into those of the next.
+const EPOCHS_OF_A_VERSION: u32 = 31;
+/// So that an epoch survives JavaScript numbers.
+const LAST_VERSION: u64 = (1 << (52 - EPOCHS_OF_A_VERSION)) - 1;
 /// The most callers that wait in one shard at once; more are refused rather than held in memory.
 pub(super) const MAX_CALLERS: usize = 10_000;
 
@@ -69,8 +72,10 @@ impl Shard {
             return;
         }
         let why = Why { cold: None, replaced: self.take_loss(&id) };
-        let held = self.blocked_by.contains_key(&id) && !mutants::on(Mutant::NoFenceWait);
-        self.queue.push(id, waiter, deadline, why, held);
+        self.demand.note(now);
+        let blocked = self.blocked_by.contains_key(&id) && !mutants::on(Mutant::NoFenceWait);
+        let asked = self.resolve(now, &id, fx);
+        self.queue.push(now, id, waiter, deadline, why, blocked || asked);
     }
 
     /// Answers those who doubted a container that has since been checked: with the same, or as if they asked anew. While a
@@ -93,12 +98,14 @@ impl Shard {
 
     /// The refusal of an id that another shard owns; none when it is this one's.
     pub fn not_here(&self, id: &SessionId, shards: Option<u32>) -> Option<Refusal> {
-        let in_force = self.plan.as_ref()?.pool.shards;
-        let owner = shard_of(&self.me.pool, id, in_force);
+        let plan = self.plan.as_ref()?;
+        let in_force = plan.pool.shards;
+        let owner = plan.owner_of(&self.me.pool, id);
         let elsewhere = shards.is_some_and(|shards| shards != in_force.get()) || owner != self.me.index;
         (elsewhere && !mutants::on(Mutant::WrongShardAccepted)).then(|| {
             let message = format!("of the {} shards in force, {} owns this id", in_force.get(), owner.0);
-            Refusal { shards: Some(in_force.get()), ..refusal(RefusalCode::WrongShard, message) }
+            let (plan, shards) = (Some(plan.version), Some(in_force.get()));
+            Refusal { plan, shards, ..refusal(RefusalCode::WrongShard, message) }
         })
     }
 
@@ -139,13 +146,18 @@ impl Shard {
         self.unindex(container);
         let Some(slot) = self.slots.get_mut(&container) else { return };
         slot.row.state = State::Assigned { id: left.id.clone(), epoch, since: now };
-        let fenced = slot.is_fenced();
+        let (fenced, borrowed) = (slot.is_fenced(), slot.borrowed);
         if !mutants::on(Mutant::AssignmentNotWritten) {
             self.dirty.insert(container);
         }
         self.by_id.insert(left.id, container);
-        let outcome = if left.why.cold.is_some() { Outcome::Cold } else { Outcome::Warm };
-        let assignment = self.assignment(container, epoch, fenced, outcome, left.why.replaced.or(left.why.cold));
+        let (outcome, why_not_warm) = match left.why.cold {
+            None => (Outcome::Warm, None),
+            // It went to whoever waits as soon as it was here.
+            Some(_) if borrowed => (Outcome::Borrowed, None),
+            Some(reason) => (Outcome::Cold, Some(reason)),
+        };
+        let assignment = self.assignment(container, epoch, fenced, outcome, left.why.replaced.or(why_not_warm));
         for waiter in left.callers {
             self.counters.acquired(outcome, assignment.reason);
             fx.actions.push(Action::Reply(waiter, Ok(assignment.clone())));
@@ -168,7 +180,7 @@ impl Shard {
 
     /// Why none is warm now.
     fn cold_reason(&self, now: Millis) -> Reason {
-        let target = self.plan.as_ref().map_or(0, |plan| plan.share.warm_target);
+        let target = self.warm_target();
         if self.gate.failures > 0 {
             Reason::StartsFailing
         } else if self.room(now) == 0 {
@@ -188,7 +200,7 @@ impl Shard {
             let refusal = if held {
                 self.retry_later(
                     RefusalCode::Timeout,
-                    "the id's former container could not be reached, and may serve it until its lease runs out",
+                    "the id's former container, or the shard that had it, could not be reached, and may still serve it",
                 )
             } else if self.room(now) == 0 && self.starting.is_empty() && !self.is_held_by_failed_starts() {
                 self.retry_later(RefusalCode::AtCapacity, "every container that the pool may have is in use")
@@ -220,7 +232,7 @@ impl Shard {
         }
     }
 
-    fn refuse(&mut self, waiter: WaiterId, refusal: Refusal, fx: &mut Effects<'_>) {
+    pub(super) fn refuse(&mut self, waiter: WaiterId, refusal: Refusal, fx: &mut Effects<'_>) {
         self.counters.refused(refusal.code);
         fx.actions.push(Action::Reply(waiter, Err(refusal)));
     }
@@ -240,7 +252,7 @@ impl Shard {
         Refusal { retry_after_millis: Some(wait), ..refusal(RefusalCode::StartFailed, message) }
     }
 
-    fn retry_later(&self, code: RefusalCode, message: impl Into<String>) -> Refusal {
+    pub(super) fn retry_later(&self, code: RefusalCode, message: impl Into<String>) -> Refusal {
         let wait = self.plan.as_ref().map_or(1_000, |plan| plan.pool.refresh_interval.0.clamp(1_000, 10_000));
         Refusal { retry_after_millis: Some(wait), ..refusal(code, message) }
     }
@@ -258,6 +270,16 @@ impl Shard {
         self.reserve_epochs(EPOCH_RESERVE, fx);
     }
 
+    /// Epochs start anew, and higher, with each version: by an earlier one another shard may have owned ids that are this one's
+    /// by now, and have given them epochs of its own.
+    pub(super) fn raise_epochs(&mut self, plan: PlanVersion, fx: &mut Effects<'_>) {
+        let first = Epoch(plan.version.min(LAST_VERSION) << EPOCHS_OF_A_VERSION);
+        if self.next_epoch < first && !mutants::on(Mutant::EpochsNotRaised) {
+            self.next_epoch = first;
+            self.fill_epoch_reserve(fx);
+        }
+    }
+
     fn reserve_epochs(&mut self, count: u64, fx: &mut Effects<'_>) {
         if self.next_epoch.0 + count > self.epoch_ceiling.0 {
             self.epoch_ceiling = Epoch(self.next_epoch.0 + EPOCH_BLOCK);
@@ -269,5 +291,5 @@ impl Shard {
 }
 
 fn refusal(code: RefusalCode, message: impl Into<String>) -> Refusal {
-    Refusal { code, message: message.into(), retry_after_millis: None, shards: None }
+    Refusal { code, message: message.into(), retry_after_millis: None, plan: None, shards: None }
 }

@@ -40,6 +40,7 @@ impl Shard {
                 self.destroy(now, container, fx);
             }
             State::Draining { phase: DrainPhase::Destroying, .. } => self.unblock(container),
+            State::Moving { .. } => {}
         }
     }
 
@@ -101,7 +102,7 @@ impl Shard {
                 self.by_id.remove(&id);
                 Some(id)
             }
-            State::Draining { .. } => None,
+            State::Draining { .. } | State::Moving { .. } => None,
         }
     }
 
@@ -192,10 +193,7 @@ impl Shard {
         self.timers.stop(Timer::Slot(container));
         let Some(slot) = self.slots.remove(&container) else { return };
         self.dirty.insert(container);
-        if let Some(users) = self.spec_users.get_mut(&slot.row.spec) {
-            *users = users.saturating_sub(1);
-        }
-        self.forget_unused_spec(slot.row.spec);
+        self.release_spec(slot.row.spec);
         fx.events.push(Event::Gone(container));
     }
 

@@ -7,11 +7,11 @@
 
 use std::ops::Bound;
 
-use super::message::{Action, Call, DrainCause, Effects, Finding};
+use super::message::{Action, Call, DrainCause, Effects, Finding, LeaseVerdict};
 use super::slot::{Pending, State};
 use super::{Shard, Timer};
 use crate::config::resolved::Millis;
-use crate::core::id::{ContainerId, Epoch, SessionId};
+use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 
 /// Definite negatives in a row that end a mapping.
@@ -35,18 +35,42 @@ const MAX_RECHECK_BACKOFF: Millis = Millis::from_secs(15);
 
 impl Shard {
     /// An agent asks whether it may serve an id. Granted: for so long from when it asked. Nothing durable changes.
-    pub fn confirm(&mut self, now: Millis, container: ContainerId, id: &SessionId, epoch: Epoch) -> Option<Millis> {
-        let slot = self.slots.get_mut(&container)?;
-        let serves = matches!(&slot.row.state, State::Assigned { id: has, epoch: at, .. } if has == id && *at == epoch);
-        if !serves && !mutants::on(Mutant::ConfirmForAnyone) {
-            return None;
+    pub fn confirm(&mut self, now: Millis, container: ContainerId, id: &SessionId, epoch: Epoch) -> LeaseVerdict {
+        let serves =
+            |state: &State| matches!(state, State::Assigned { id: has, epoch: at, .. } if has == id && *at == epoch);
+        match self.slots.get(&container).map(|slot| (&slot.row.state, slot.lease_until)) {
+            None => return self.confirmed_elsewhere(id),
+            // Not beyond what could be granted when it was handed over: its receiver counts on that.
+            Some((State::Moving { to, was, .. }, lease_until)) => {
+                return match serves(was) {
+                    true if now < lease_until => LeaseVerdict::Granted(lease_until - now),
+                    true => self.elsewhere(*to),
+                    false => self.confirmed_elsewhere(id),
+                };
+            }
+            Some(_) => {}
         }
-        let ttl = self.specs.get(&slot.row.spec)?.lease_ttl;
+        let Some(slot) = self.slots.get_mut(&container) else { return LeaseVerdict::Denied };
+        if !serves(&slot.row.state) && !mutants::on(Mutant::ConfirmForAnyone) {
+            return LeaseVerdict::Denied;
+        }
+        let Some(spec) = self.specs.get(&slot.row.spec) else { return LeaseVerdict::Denied };
+        let ttl = spec.lease_ttl;
         slot.contact();
         if !mutants::on(Mutant::LeaseNotNoted) {
             slot.lease_until = slot.lease_until.max(now + ttl);
         }
-        Some(ttl)
+        LeaseVerdict::Granted(ttl)
+    }
+
+    /// What an agent is told whose container is not on these books: the owner of the id may have it.
+    fn confirmed_elsewhere(&self, id: &SessionId) -> LeaseVerdict {
+        let owner = self.plan.as_ref().map(|plan| plan.owner_of(&self.me.pool, id));
+        owner.filter(|&owner| owner != self.me.index).map_or(LeaseVerdict::Denied, |owner| self.elsewhere(owner))
+    }
+
+    fn elsewhere(&self, index: ShardIndex) -> LeaseVerdict {
+        LeaseVerdict::Elsewhere(ShardId { pool: self.me.pool.clone(), index })
     }
 
     /// Once per refresh interval: checks, surplus, the report.
@@ -94,6 +118,7 @@ impl Shard {
                 self.check(now, container, fx);
             }
             State::Draining { .. } => self.drain_next(now, container, fx),
+            State::Moving { .. } => {}
         }
     }
 
@@ -113,6 +138,7 @@ impl Shard {
             State::Warm { .. } => self.warm_checked(now, container, finding, fx),
             State::Assigned { .. } => self.assigned_checked(now, container, finding, fx),
             State::Draining { .. } => self.drain_checked(now, container, finding == Finding::Stopped, fx),
+            State::Moving { .. } => {}
         }
     }
 

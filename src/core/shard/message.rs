@@ -12,7 +12,7 @@ use crate::core::plan::Plan;
 
 use super::credits::Credits;
 use super::gate::GateRow;
-use super::parcel::{BorrowReply, Channel, Delivery, PullReply, Target};
+use super::parcel::{BorrowReply, Channel, Delivery, PullReply, Receipt, Target};
 
 /// Names one caller that waits for an answer; chosen by the adapter, unique while the shard is in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,12 +104,12 @@ pub enum Input {
         /// What it said.
         reply: Option<PullReply>,
     },
-    /// [`Action::Deliver`] ended: all up to this number are at the sibling; none when it failed.
+    /// [`Action::Deliver`] ended.
     Delivered {
         /// To whom.
         to: ShardIndex,
-        /// The last that has arrived.
-        up_to: Option<u64>,
+        /// What has arrived; none when nothing is known.
+        receipt: Option<Receipt>,
     },
 }
 
@@ -240,8 +240,8 @@ pub enum Answer {
     Borrow(BorrowReply),
     /// To [`Input::PullAsked`].
     Pull(PullReply),
-    /// To [`Input::Receive`]: all up to this number are here and written down.
-    Received(u64),
+    /// To [`Input::Receive`].
+    Received(Receipt),
 }
 
 /// A call to a container object.
@@ -335,4 +335,14 @@ pub enum LeaseVerdict {
     Denied,
     /// Another shard has the id by now: it knows.
     Elsewhere(ShardId),
+}
+
+impl LeaseVerdict {
+    /// For how long it may; none when it may not.
+    pub fn granted(&self) -> Option<Millis> {
+        match self {
+            Self::Granted(ttl) => Some(*ttl),
+            Self::Denied | Self::Elsewhere(_) => None,
+        }
+    }
 }

@@ -5,23 +5,30 @@
 //!   known while in memory (callers that wait, calls under way), so the shard can be dropped and loaded at any point;
 //! - `by_id` is exactly the assigned containers, one per id, one id per container;
 //! - a container that left `Warm` never returns to it;
-//! - there are never more containers, in whatever state, than the share of `max_instances` (unless that was lowered);
+//! - there are never more containers, in whatever state, than the shard has credits (unless the limit was lowered);
+//! - a container that is handed over to a sibling is neither used nor taken back, and stays on the books until the sibling has it
+//!   on its own;
+//! - an id that a sibling may still have something of is given nothing;
 //! - when anything is due, a timer is set.
 
 mod acquire;
+mod allotted;
+mod borrow;
 mod credits;
 mod drain;
 mod gate;
+mod handover;
 mod health;
 mod message;
 mod parcel;
 mod queue;
+mod resharding;
 mod slot;
 mod supply;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::config::resolved::Millis;
+use crate::config::resolved::{BindingName, Millis};
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::Reason;
@@ -36,11 +43,15 @@ pub use message::{
     Action, Answer, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, LeaseVerdict, Spec, SpecId,
     WaiterId, Write,
 };
-pub use parcel::{BorrowReply, Channel, Delivery, Parcel, PullReply, Target};
+pub use parcel::{BorrowReply, Channel, Delivery, Paid, Parcel, PullReply, Receipt, Target};
 pub use slot::{ContainerRow, DrainPhase, State};
 
 use acquire::Doubter;
+use allotted::{Advice, Demand};
+use borrow::Borrowing;
+use handover::Outbox;
 use queue::Queue;
+use resharding::Resharding;
 use slot::{Pending, Slot};
 
 /// The shard machine.
@@ -79,6 +90,19 @@ pub struct Shard {
     dirty_specs: BTreeSet<SpecId>,
     /// Callers that say a container turned them away: they are answered when a check has shown what is true of it.
     doubters: BTreeMap<ContainerId, Vec<Doubter>>,
+    channels: BTreeMap<ShardIndex, Channel>,
+    dirty_channels: BTreeSet<ShardIndex>,
+    /// Containers that are being handed over, by receiver.
+    outbox: BTreeMap<ShardIndex, Outbox>,
+    resharding: Resharding,
+    borrowing: Borrowing,
+    credits: Option<Credits>,
+    credits_changed: bool,
+    target: Option<Target>,
+    advice: Advice,
+    demand: Demand,
+    /// How many were warm beyond the target at the last refresh.
+    surplus: usize,
 }
 
 /// Whether a container was started under another spec than the plan's.
@@ -97,6 +121,14 @@ enum Timer {
     Slot(ContainerId),
     /// A lease that a draining container could hold has run out.
     Fence(ContainerId),
+    /// What is handed over to a sibling has not arrived, or nobody said so.
+    Deliver(ShardIndex),
+    /// A sibling that was asked for an id has not answered well, or a caller has waited long enough for it.
+    Resolve,
+    /// A sibling that was asked for a container has not answered.
+    Borrow,
+    /// Credits that are lacking have not come.
+    Lacking,
 }
 
 /// All the rows of a shard: its durable state.
@@ -151,7 +183,7 @@ impl Shard {
     /// The shard whose rows are `rows`, at `now`. It does nothing by itself: step it with [`Input::Woken`] at
     /// [`Self::next_timeout`], which takes up whatever was under way when the rows were written.
     pub fn load(me: ShardId, rows: Rows, now: Millis) -> Self {
-        let Rows { plan, mut gate, epoch_ceiling, mut specs, containers } = rows;
+        let Rows { plan, mut gate, epoch_ceiling, mut specs, containers, channels, credits, target } = rows;
         let first_epoch = if mutants::on(Mutant::EpochsStartAnew) { 1 } else { epoch_ceiling.max(1) };
         // A clock that went back must not stretch what was meant to end.
         let gate_changed = !mutants::on(Mutant::LearnedNotClamped) && gate.clamp(now);
@@ -191,10 +223,22 @@ impl Shard {
             dirty: BTreeSet::new(),
             dirty_specs,
             doubters: BTreeMap::new(),
+            channels,
+            dirty_channels: BTreeSet::new(),
+            outbox: BTreeMap::new(),
+            resharding: Resharding::default(),
+            borrowing: Borrowing::default(),
+            credits,
+            credits_changed: false,
+            target,
+            advice: Advice::default(),
+            demand: Demand::default(),
+            surplus: usize::MAX,
         };
         for (_, row) in containers {
             shard.load_container(row, now);
         }
+        shard.sort_out();
         let unused: Vec<SpecId> = shard.specs.keys().copied().collect();
         for spec in unused {
             shard.forget_unused_spec(spec);
@@ -237,11 +281,19 @@ impl Shard {
                     self.blocked_by.insert(id.clone(), container);
                 }
             }
+            State::Moving { to, seq, .. } => {
+                self.outbox.entry(*to).or_default().parcels.insert(*seq, container);
+                self.timers.set(Timer::Deliver(*to), now);
+            }
         }
         *self.spec_users.entry(row.spec).or_default() += 1;
         // A lease may have been granted just before the shard was dropped.
         let spec = self.specs.get(&row.spec).filter(|_| !mutants::on(Mutant::LeaseForgottenOnLoad));
-        let lease_until = spec.map_or(now, |spec| now + spec.lease_ttl);
+        let lease_until = match (spec, &row.state) {
+            // Its receiver counts from when it got it, which may have been long ago.
+            (_, State::Moving { .. }) | (None, _) => now,
+            (Some(spec), _) => now + spec.lease_ttl,
+        };
         let slot = Slot::new(row, now, lease_until);
         if matches!(slot.row.state, State::Draining { blocks: Some(_), .. }) {
             self.timers.set(Timer::Fence(container), self.fence_end(now, &slot));
@@ -253,7 +305,7 @@ impl Shard {
     pub fn step(&mut self, now: Millis, input: Input, fx: &mut Effects<'_>) {
         match input {
             Input::Woken => {}
-            Input::Configured(plan) => self.configure(*plan, fx),
+            Input::Configured(plan) => self.configure(now, *plan, fx),
             Input::Acquire { waiter, id, shards, suspect } => self.acquire(now, waiter, id, shards, suspect, fx),
             Input::Release(id) => self.release(now, &id, fx),
             Input::ShutdownPrewarmed => self.shutdown_prewarmed(now, fx),
@@ -264,23 +316,35 @@ impl Shard {
             Input::StopDone(container, arrived) => self.stop_done(now, container, arrived),
             Input::DestroyDone(container, arrived) => self.destroy_done(now, container, arrived, fx),
             Input::CheckDone(container, finding) => self.check_done(now, container, finding, fx),
+            Input::Allotted(allotment) => self.allotted(now, &allotment, fx),
+            Input::Locate { waiter, id } => self.locate(now, waiter, id, fx),
+            Input::Lend { to } => self.lend(now, to, fx),
+            Input::PullAsked { id, to, plan } => self.pull_asked(now, &id, to, *plan, fx),
+            Input::Receive(delivery) => self.receive(now, *delivery, fx),
+            Input::Borrowed { from, reply } => self.borrowed(now, from, reply, fx),
+            Input::Pulled { from, id, reply } => self.pulled(now, from, id, reply, fx),
+            Input::Delivered { to, receipt } => self.delivered(now, to, receipt, fx),
         }
+        // Before anything is done with what belongs elsewhere.
+        self.hand_over_foreign(now, fx);
         while let Some(timer) = self.timers.pop_due(now) {
             self.fire(now, timer, fx);
         }
         self.answer_doubters(now, fx);
         self.serve(now, fx);
         self.trim_outdated(now, fx);
+        self.borrow(now, fx);
         self.replenish(now, fx);
         self.refuse_hopeless(now, fx);
-        self.arm(now);
+        self.return_spare(now, fx);
+        self.arm(now, fx);
         self.flush(fx);
     }
 
     /// Right after loading: takes the plan that the deployed code brings, without doing anything about it yet. The first
     /// step does.
-    pub fn adopt(&mut self, plan: Plan, fx: &mut Effects<'_>) {
-        self.configure(plan, fx);
+    pub fn adopt(&mut self, now: Millis, plan: Plan, fx: &mut Effects<'_>) {
+        self.configure(now, plan, fx);
         self.flush(fx);
     }
 
@@ -299,9 +363,9 @@ impl Shard {
         self.plan.as_ref()
     }
 
-    /// The binding of the class of a container on the books.
-    pub fn binding_of(&self, container: ContainerId) -> Option<&crate::config::resolved::BindingName> {
-        let slot = self.slots.get(&container)?;
+    /// The binding of the class of a container of this shard; none for one that is being handed over.
+    pub fn binding_of(&self, container: ContainerId) -> Option<&BindingName> {
+        let slot = self.slots.get(&container).filter(|slot| !matches!(slot.row.state, State::Moving { .. }))?;
         self.specs.get(&slot.row.spec).map(|spec| &spec.binding)
     }
 
@@ -333,6 +397,9 @@ impl Shard {
             epoch_ceiling: self.epoch_ceiling.0,
             specs: self.specs.clone(),
             containers: self.slots.iter().map(|(&container, slot)| (container, slot.row.clone())).collect(),
+            channels: self.channels.clone(),
+            credits: self.credits.clone(),
+            target: self.target,
         }
     }
 
@@ -344,17 +411,26 @@ impl Shard {
             Timer::Queue => self.refuse_late(now, fx),
             Timer::Slot(container) => self.slot_due(now, container, fx),
             Timer::Fence(container) => self.unblock(container),
+            Timer::Deliver(sibling) => self.deliver(now, sibling, fx),
+            Timer::Resolve => self.resolve_due(now, fx),
+            Timer::Borrow => self.borrowing.give_up_late(now),
+            Timer::Lacking => fx.actions.push(Action::Report),
         }
     }
 
     /// Sets the timers that depend on the whole: the refresh while there is anything to refresh, the first deadline of
     /// those that wait.
-    fn arm(&mut self, now: Millis) {
+    fn arm(&mut self, now: Millis, fx: &mut Effects<'_>) {
         match self.queue.next_deadline() {
             Some(at) if !mutants::on(Mutant::LateNeverRefused) => self.timers.set(Timer::Queue, at),
             Some(_) | None => self.timers.stop(Timer::Queue),
         }
+        self.arm_questions();
         if !self.wants_refresh() {
+            if self.timers.is_set(Timer::Refresh) {
+                // The last one for a while: what it had is free.
+                fx.actions.push(Action::Report);
+            }
             self.timers.stop(Timer::Refresh);
         } else if !self.timers.is_set(Timer::Refresh)
             && let Some(plan) = &self.plan
@@ -364,7 +440,7 @@ impl Shard {
     }
 
     fn wants_refresh(&self) -> bool {
-        let target = self.plan.as_ref().map_or(0, |plan| plan.share.warm_target);
+        let target = self.warm_target();
         self.plan.is_some() && (target > 0 || !self.slots.is_empty() || !self.queue.is_empty())
     }
 
@@ -385,6 +461,15 @@ impl Shard {
         if std::mem::take(&mut self.gate_changed) {
             fx.writes.push(Write::PutGate(self.gate.clone()));
         }
+        for sibling in std::mem::take(&mut self.dirty_channels) {
+            let channel = self.channels.get(&sibling).copied().unwrap_or_default();
+            fx.writes.push(Write::PutChannel(sibling, channel));
+        }
+        if std::mem::take(&mut self.credits_changed)
+            && let Some(credits) = &self.credits
+        {
+            fx.writes.push(Write::PutCredits(credits.clone()));
+        }
     }
 
     fn call(&mut self, now: Millis, container: ContainerId, pending: Pending, call: Call, fx: &mut Effects<'_>) {
@@ -402,19 +487,27 @@ impl Shard {
 
     /// How many more containers may be started.
     fn room(&self, now: Millis) -> u32 {
-        let share = self.plan.as_ref().and_then(|plan| plan.share.max_instances);
-        let limit = [share, self.gate.ceiling(now)].into_iter().flatten().min().unwrap_or(u32::MAX);
+        if self.advice.holds(now) {
+            return 0;
+        }
+        let limit = [self.limit(), self.gate.ceiling(now)].into_iter().flatten().min().unwrap_or(u32::MAX);
         limit.saturating_sub(self.count())
+    }
+
+    /// How many containers are being handed over.
+    fn moving(&self) -> usize {
+        self.outbox.values().map(|outbox| outbox.parcels.len()).sum()
     }
 
     /// How many containers are on their way out.
     fn draining(&self) -> usize {
-        self.slots.len() - self.warm.len() - self.starting.len() - self.by_id.len()
+        let others = self.warm.len() + self.starting.len() + self.by_id.len() + self.moving();
+        self.slots.len().saturating_sub(others)
     }
 
     fn count(&self) -> u32 {
         let starting = if mutants::on(Mutant::StartingNotCounted) { self.starting.len() } else { 0 };
         let draining = if mutants::on(Mutant::DrainingNotCounted) { self.draining() } else { 0 };
-        u32::try_from(self.slots.len() - starting - draining).unwrap_or(u32::MAX)
+        u32::try_from(self.slots.len() - self.moving() - starting - draining).unwrap_or(u32::MAX)
     }
 }

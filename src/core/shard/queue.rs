@@ -25,6 +25,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Place {
     arrival: u64,
+    since: Millis,
     callers: Vec<(WaiterId, Millis)>,
     why: Why,
 }
@@ -69,21 +70,57 @@ impl Queue {
         true
     }
 
+    /// Whether an id waits.
+    pub fn contains(&self, id: &SessionId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// Every id that waits.
+    pub fn ids(&self) -> impl Iterator<Item = &SessionId> {
+        self.by_id.keys()
+    }
+
+    /// Since when the id has waited that came first, of those that may be served.
+    pub fn first_arrival(&self) -> Option<Millis> {
+        let (_, id) = self.line.first_key_value()?;
+        self.by_id.get(id).map(|place| place.since)
+    }
+
     /// Adds an id at the end. `held`: it may not be served until [`Self::let_go`].
-    pub fn push(&mut self, id: SessionId, waiter: WaiterId, deadline: Millis, why: Why, held: bool) {
+    pub fn push(&mut self, now: Millis, id: SessionId, waiter: WaiterId, deadline: Millis, why: Why, held: bool) {
         self.arrivals += 1;
         if !held {
             self.line.insert(self.arrivals, id.clone());
             self.fresh.insert(self.arrivals);
         }
         self.deadlines.insert((deadline, waiter, id.clone()));
-        self.by_id.insert(id, Place { arrival: self.arrivals, callers: vec![(waiter, deadline)], why });
+        self.by_id.insert(id, Place { arrival: self.arrivals, since: now, callers: vec![(waiter, deadline)], why });
+    }
+
+    /// Keeps an id from being served until [`Self::let_go`].
+    pub fn hold(&mut self, id: &SessionId) {
+        if let Some(place) = self.by_id.get(id) {
+            self.line.remove(&place.arrival);
+            self.fresh.remove(&place.arrival);
+        }
+    }
+
+    /// Takes the callers of an id.
+    pub fn take(&mut self, id: &SessionId) -> Vec<WaiterId> {
+        let Some(place) = self.by_id.remove(id) else { return Vec::new() };
+        self.line.remove(&place.arrival);
+        self.fresh.remove(&place.arrival);
+        for &(waiter, deadline) in &place.callers {
+            self.deadlines.remove(&(deadline, waiter, id.clone()));
+        }
+        place.callers.into_iter().map(|(waiter, _)| waiter).collect()
     }
 
     /// Lets a held id be served, in the order it came.
     pub fn let_go(&mut self, id: &SessionId) {
-        if let Some(place) = self.by_id.get(id) {
-            self.line.insert(place.arrival, id.clone());
+        if let Some(place) = self.by_id.get(id)
+            && self.line.insert(place.arrival, id.clone()).is_none()
+        {
             self.fresh.insert(place.arrival);
         }
     }
@@ -150,9 +187,9 @@ mod tests {
     #[test]
     fn ids_leave_in_order_and_a_held_one_keeps_its_place() {
         let mut queue = Queue::default();
-        queue.push(id("a"), WaiterId(1), Millis(10), WHY, true);
-        queue.push(id("b"), WaiterId(2), Millis(10), WHY, false);
-        queue.push(id("c"), WaiterId(3), Millis(10), WHY, false);
+        queue.push(Millis(0), id("a"), WaiterId(1), Millis(10), WHY, true);
+        queue.push(Millis(0), id("b"), WaiterId(2), Millis(10), WHY, false);
+        queue.push(Millis(0), id("c"), WaiterId(3), Millis(10), WHY, false);
         assert!(queue.join(&id("b"), WaiterId(4), Millis(12)));
         let left = queue.pop().unwrap();
         assert_eq!((left.id, left.callers), (id("b"), vec![WaiterId(2), WaiterId(4)]));
@@ -165,7 +202,7 @@ mod tests {
     #[test]
     fn a_late_caller_leaves_the_others_waiting() {
         let mut queue = Queue::default();
-        queue.push(id("a"), WaiterId(1), Millis(10), WHY, false);
+        queue.push(Millis(0), id("a"), WaiterId(1), Millis(10), WHY, false);
         queue.join(&id("a"), WaiterId(2), Millis(20));
         assert_eq!(queue.pop_late(Millis(9)), None);
         assert_eq!(queue.pop_late(Millis(10)), Some((WaiterId(1), false)));

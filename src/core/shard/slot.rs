@@ -1,7 +1,9 @@
 //! A container as the shard sees it: the row that is written, and what is known of it only while in memory.
 //!
 //! `Starting -> Warm -> Assigned -> Draining -> gone`; `Starting -> Draining` on a failed start, `Warm -> Draining` on
-//! shrink, recycle and shutdown. There is no way back: a container that left `Warm` never returns to it.
+//! shrink, recycle and shutdown. There is no way back: a container that left `Warm` never returns to it. From each it can
+//! go to a sibling: `Moving -> off these books`, and goes on there in the same state, but that a warm one is asked to start
+//! first, which tells it its new owner.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +62,8 @@ pub enum State {
         to: ShardIndex,
         /// Counts what goes there, from 1.
         seq: u64,
+        /// The generation of the credit that goes along; none where there was no limit.
+        credit: Option<u64>,
         /// The state it arrives in.
         was: Box<State>,
     },
@@ -98,6 +102,8 @@ pub(super) struct Slot {
     pub known_since: Millis,
     /// What the last call said that did not settle its start.
     pub last_error: Option<StartFailure>,
+    /// It came warm from a sibling, and is told its new owner first.
+    pub borrowed: bool,
 }
 
 /// A call under way to a container object.
@@ -121,6 +127,7 @@ impl Slot {
             silent_since: None,
             known_since: now,
             last_error: None,
+            borrowed: false,
         }
     }
 

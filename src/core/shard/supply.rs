@@ -49,7 +49,7 @@ impl Spec {
 }
 
 impl Shard {
-    pub(super) fn configure(&mut self, plan: Plan, fx: &mut Effects<'_>) {
+    pub(super) fn configure(&mut self, now: Millis, plan: Plan, fx: &mut Effects<'_>) {
         if self.plan.as_ref().is_some_and(|has| !plan.supersedes(has)) {
             return;
         }
@@ -74,11 +74,19 @@ impl Shard {
         fx.writes.push(Write::PutPlan(Box::new(plan.clone())));
         fx.events.push(Event::Configured(Box::new(plan.clone())));
         self.timers.set_earlier(Timer::Refresh, Millis(0));
+        self.raise_epochs(plan.version, fx);
         let is_active = plan.active;
+        if let Some(terms) = plan.credits {
+            let is_first = self.credits.is_none();
+            let changed = self.credits.get_or_insert_default().begin(terms, self.me.index);
+            self.credits_changed |= changed || is_first;
+        }
         self.plan = Some(plan);
+        self.surplus = usize::MAX;
         if !is_active {
             self.refuse_retired(fx);
         }
+        self.reroute(now, fx);
     }
 
     fn is_outdated(&self, container: ContainerId) -> bool {
@@ -90,30 +98,39 @@ impl Shard {
     pub(super) fn replenish(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let Some(plan) = &self.plan else { return };
         let max_starts = plan.pool.max_concurrent_starts;
-        let target = plan.share.warm_target as usize;
+        let target = self.warm_target() as usize;
         let current = self.warm.iter().take_while(|&&(outdated, _, _)| !outdated).count();
         if current >= target {
             self.filled = true;
         }
         let coming = self.starting.iter().filter(|&&container| !self.is_outdated(container)).count();
         let coming = if mutants::on(Mutant::InFlightStartedAgain) { 0 } else { coming };
+        let coming = coming + self.borrowing.expected();
         let missing = (self.queue.ready() + target.saturating_sub(current)).saturating_sub(coming);
         if missing == 0 {
             self.timers.stop(Timer::Gate);
-            return;
+            return self.note_lacking(now, 0, 0, fx);
         }
-        if self.room(now) == 0 && self.gate.ceiling(now).is_none() {
+        if self.room(now) == 0 && self.gate.ceiling(now).is_none() && !self.advice.holds(now) {
             self.make_room(now, fx);
         }
-        let allowed = (self.gate.concurrency(now, max_starts) as usize).saturating_sub(self.starting.len());
+        let own_starts = self.starting.iter().filter(|&&container| !self.is_borrowed(container)).count();
+        let allowed = (self.gate.concurrency(now, max_starts) as usize).saturating_sub(own_starts);
         let count = missing.min(allowed).min(self.room(now) as usize);
         for _ in 0..count {
             self.start_one(now, fx);
         }
-        match self.gate.next_change(now) {
+        let held_until = Some(self.advice.held_until()).filter(|_| self.advice.holds(now));
+        match [self.gate.next_change(now), held_until].into_iter().flatten().min() {
             Some(at) if count < missing => self.timers.set(Timer::Gate, at),
             _ => self.timers.stop(Timer::Gate),
         }
+        // Of those that are not started, the ones for which there is no credit, first for ids that wait.
+        let out_of_credit = self.limit().is_some_and(|limit| limit <= self.count());
+        let lacking = if out_of_credit { missing - count } else { 0 };
+        let for_ids = lacking.min(self.queue.ready().saturating_sub(coming));
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        self.note_lacking(now, number(for_ids), number(lacking - for_ids), fx);
     }
 
     fn start_one(&mut self, now: Millis, fx: &mut Effects<'_>) {
@@ -159,6 +176,10 @@ impl Shard {
             let failure = StartFailure::new(FailureClass::Unknown, message);
             return self.start_failed_for_good(now, container, failure, fx);
         }
+        if self.belongs_elsewhere(container) {
+            // Its new owner asks. It is still here only because what went there before is still on its way.
+            return self.timers.set(Timer::Slot(container), now + MAX_RESTART_BACKOFF);
+        }
         let Some(slot) = self.slots.get(&container) else { return };
         if slot.pending.is_none()
             && let Some(spec) = self.specs.get(&slot.row.spec).cloned()
@@ -175,9 +196,17 @@ impl Shard {
         fx: &mut Effects<'_>,
     ) {
         let Some(slot) = self.slots.get_mut(&container) else { return };
-        if slot.row.state != State::Starting {
-            // Given up meanwhile: it is being destroyed, started or not.
-            return;
+        match &slot.row.state {
+            State::Starting => {}
+            // It was told that it has a new owner.
+            State::Assigned { .. } => {
+                if matches!(&result, Err(failure) if failure.class == FailureClass::Exited) {
+                    self.check_soon(now, container);
+                }
+                return;
+            }
+            // Given up meanwhile, and being destroyed, started or not; or a sibling's by now.
+            State::Warm { .. } | State::Draining { .. } | State::Moving { .. } => return,
         }
         slot.pending = None;
         match result {
@@ -185,13 +214,15 @@ impl Shard {
                 slot.contact();
                 slot.row.kind = Some(kind);
                 slot.row.state = State::Warm { since: now };
-                let took = now - slot.row.created;
+                let took = Some(now - slot.row.created).filter(|_| !slot.borrowed);
                 self.starting.remove(&container);
                 self.warm.insert((self.is_outdated(container), now, container));
                 self.timers.stop(Timer::Slot(container));
                 self.dirty.insert(container);
-                self.gate_changed |= self.gate.succeeded();
-                self.counters.started(took);
+                if let Some(took) = took {
+                    self.gate_changed |= self.gate.succeeded();
+                    self.counters.started(took);
+                }
                 fx.events.push(Event::Ready(container));
             }
             Err(failure) if mutants::on(Mutant::FailedStartForgotten) => self.start_unsent(now, container, failure, fx),
@@ -230,7 +261,10 @@ impl Shard {
         failure: StartFailure,
         fx: &mut Effects<'_>,
     ) {
-        self.note_failure(now, container, failure, fx);
+        // One that has been ready before says nothing about the next start.
+        if !self.is_borrowed(container) {
+            self.note_failure(now, container, failure, fx);
+        }
         self.drain(now, container, DrainCause::StartFailed, fx);
     }
 
@@ -265,7 +299,7 @@ impl Shard {
     /// Lets outdated stock go once there is enough without it, so that a change of the configuration rolls through the
     /// stock instead of emptying it.
     pub(super) fn trim_outdated(&mut self, now: Millis, fx: &mut Effects<'_>) {
-        let target = self.plan.as_ref().map_or(0, |plan| plan.share.warm_target as usize);
+        let target = self.warm_target() as usize;
         while self.warm.len() > target {
             let Some(&(true, _, container)) = self.warm.last() else { break };
             self.drain(now, container, DrainCause::Outdated, fx);
@@ -285,10 +319,18 @@ impl Shard {
     /// Lets go what is warm beyond the target, or beyond a lowered limit.
     pub(super) fn trim_surplus(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let Some(plan) = self.plan.as_ref().filter(|_| !mutants::on(Mutant::SurplusKept)) else { return };
-        let target = plan.share.warm_target as usize;
-        let limit = plan.share.max_instances.map_or(usize::MAX, |max| max as usize);
-        let over_limit = (self.slots.len() - self.draining()).saturating_sub(limit);
-        let surplus = self.warm.len().saturating_sub(target).max(over_limit.min(self.warm.len()));
+        if plan.active && self.is_removed() {
+            // Its stock goes to the others.
+            return;
+        }
+        let target = self.warm_target() as usize;
+        let limit = self.limit().map_or(usize::MAX, |limit| limit as usize);
+        let living = self.slots.len() - self.draining() - self.moving();
+        let over_limit = living.saturating_sub(limit).max(self.advice.take_excess());
+        // What is over the target has to be so twice in a row: a borrowed container that came late may yet be of use.
+        let over_target = self.warm.len().saturating_sub(target);
+        let lasting = over_target.min(std::mem::replace(&mut self.surplus, over_target));
+        let surplus = lasting.max(over_limit.min(self.warm.len()));
         // Outdated ones first, then the youngest: the oldest are next in line to be handed out.
         let last: Vec<ContainerId> = self.warm.iter().rev().take(surplus).map(|&(_, _, container)| container).collect();
         for container in last {
@@ -306,6 +348,14 @@ impl Shard {
         for container in all {
             self.drain(now, container, DrainCause::Shutdown, fx);
         }
+    }
+
+    /// A container that was started as this is off the books.
+    pub(super) fn release_spec(&mut self, spec: SpecId) {
+        if let Some(users) = self.spec_users.get_mut(&spec) {
+            *users = users.saturating_sub(1);
+        }
+        self.forget_unused_spec(spec);
     }
 
     pub(super) fn forget_unused_spec(&mut self, spec: SpecId) {

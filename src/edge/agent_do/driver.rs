@@ -27,6 +27,7 @@ use crate::core::agent::{
 };
 use crate::core::id::{ContainerId, ShardId};
 use crate::wire::agent::{LeaseReply, LeaseRequest};
+use crate::wire::shard::Forwarded;
 
 /// The agent and what it acts on.
 pub struct Driver {
@@ -395,8 +396,8 @@ async fn destroy(process: &Process) -> Result<Destruction, String> {
 }
 
 async fn report(env: &Env, owner: &ShardId, container: ContainerId) -> Result<(), String> {
-    // A shard that has it no more has heard of its end already: no sibling need be asked.
-    let heard = owner_of(env, owner).has_stopped(&container.to_string()).await;
+    // A shard that has it no more has heard of its end already, or has handed it over just now: no other need be asked.
+    let heard = owner_of(env, owner).pass_on_stopped(&container.to_string(), Forwarded::ToOwner).await;
     heard.map(drop).map_err(|error| {
         tracing::warn!(%owner, %error, "the end of a container could not be reported; it will be tried again");
         error.to_string()
@@ -408,6 +409,7 @@ async fn ask_lease(env: &Env, owner: &ShardId, container: ContainerId, key: &Lea
     match owner_of(env, owner).confirm_lease(&question).await {
         Ok(LeaseReply::Granted(ttl)) => LeaseAnswer::Granted(ttl),
         Ok(LeaseReply::Denied) => LeaseAnswer::Denied,
+        Ok(LeaseReply::Elsewhere(shard)) => LeaseAnswer::Elsewhere(shard),
         Err(error) => {
             tracing::warn!(%owner, %error, "a lease could not be confirmed");
             LeaseAnswer::Failed

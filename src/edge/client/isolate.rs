@@ -9,11 +9,11 @@ use std::rc::Rc;
 use worker::Env;
 
 use crate::config::Config;
-use crate::config::resolved::{BindingName, Millis, PoolName, ShardCount};
+use crate::config::resolved::{BindingName, Millis, PoolName};
 use crate::core::coordinator::ConfigSource;
-use crate::core::gateway::{Fences, RouteCache, Routing, Sticky, Telling};
-use crate::core::id::{ContainerId, SessionId};
-use crate::core::plan::PlanVersion;
+use crate::core::gateway::{Fences, InForce, Known, RouteCache, Routing, Sticky, Telling};
+use crate::core::id::{ContainerId, SessionId, ShardIndex};
+use crate::core::plan::{Plan, PlanVersion};
 use crate::edge::background;
 use crate::edge::bundled::bundled;
 use crate::edge::rpc::{CoordinatorClient, DEADLINE};
@@ -109,8 +109,8 @@ pub fn version(env: &Env) -> (PlanVersion, ConfigSource) {
 
 /// Takes a configuration that the coordinator has put in force.
 pub fn adopt(env: &Env, view: ConfigView) {
-    let ConfigView { version, source, config } = view;
-    if with(env, |isolate| isolate.routing.adopt(version, source, config)) {
+    let version = view.version;
+    if with(env, |isolate| isolate.routing.adopt(InForce::from(view))) {
         tracing::info!(version = version.version, stamp = version.stamp, "another configuration is in force");
     }
 }
@@ -124,13 +124,18 @@ async fn ask(env: &Env, known: PlanVersion, within: Millis) {
 }
 
 /// The shard count of a pool; none for a pool that is not in the configuration.
-pub fn shards(env: &Env, pool: &PoolName) -> Option<ShardCount> {
-    with(env, |isolate| isolate.routing.shards(pool))
+pub fn shard_count(env: &Env, pool: &PoolName) -> Option<Known> {
+    with(env, |isolate| isolate.routing.known(pool))
 }
 
 /// A shard said what the shard count is.
-pub fn correct_shards(env: &Env, pool: &PoolName, shards: ShardCount) {
-    with(env, |isolate| isolate.routing.correct_shards(pool, shards));
+pub fn correct_shards(env: &Env, pool: &PoolName, told: Known) {
+    with(env, |isolate| isolate.routing.correct_shards(pool, told));
+}
+
+/// The plan in force of a shard, when enough is known of it.
+pub fn plan_for(env: &Env, pool: &PoolName, index: ShardIndex) -> Option<Plan> {
+    with(env, |isolate| isolate.routing.plan_for(pool, index))
 }
 
 /// The container an id had last, if it is behind the binding.

@@ -16,6 +16,7 @@
 //! hears in the background. No call waits for the coordinator but those for statistics and `shutdown_prewarmed`; so a pool
 //! that only the configuration in force has is unknown to an isolate at first, and known a moment later.
 
+mod asking;
 mod container;
 mod error;
 mod forward;

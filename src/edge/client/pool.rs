@@ -16,31 +16,24 @@ use crate::config::resolved::{self, BindingName, Millis, PoolName, ShardCount};
 use crate::core::gateway::hint::Correction;
 use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
-use crate::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
-use crate::core::plan::{Plan, PlanVersion};
-use crate::core::route::shard_of;
+use crate::core::outcome::{Assignment, Outcome};
 use crate::core::stats::{MergedStats, merge};
 use crate::edge::background;
-use crate::edge::bundled::bundled;
 use crate::edge::js::CallError;
 use crate::edge::kv_cache::KvCache;
 use crate::edge::rpc::{CoordinatorClient, ShardClient};
-use crate::wire::shard::{AcquireReply, AcquireRequest};
-
-/// How often an id is sought with a corrected shard count.
-const MAX_CORRECTIONS: u32 = 2;
 
 /// One pool. Cheap to make and to clone; for one request, or for as long as its configuration is to hold.
 #[derive(Clone)]
 pub struct Pool {
-    env: Env,
-    name: PoolName,
+    pub(super) env: Env,
+    pub(super) name: PoolName,
     container: BindingName,
     id_cache: Option<BindingName>,
-    acquire_timeout: Millis,
-    shards: ShardCount,
+    pub(super) acquire_timeout: Millis,
+    pub(super) shards: ShardCount,
     /// The settings of a pool that no configuration has, to be told to its shards.
-    by_code: Option<Rc<resolved::Pool>>,
+    pub(super) by_code: Option<Rc<resolved::Pool>>,
 }
 
 impl Pool {
@@ -69,9 +62,9 @@ impl Pool {
     /// The container of `id`. An id without one gets one: a warm one, or else one that starts for it.
     ///
     /// The shard that has the id lets its caller wait for at most `acquire_timeout`, and is given up when it has said nothing
-    /// 10 s after that. Most calls ask one shard once. In the worst case there are four such waits, one after another: a call
-    /// that threw is repeated once, and after a change of the shard count the caller may be sent on twice. (A shard of a
-    /// pool configured by code may have to be told its settings first: 15 s at most, and one wait more.)
+    /// 10 s after that. Most calls ask one shard once. A call that threw is repeated once; and while the shard count changes, the
+    /// caller may be sent on, or have to tell a shard of it first (15 s at most), six times all in all. (A shard of a pool
+    /// configured by code may have to be told its settings first: 15 s at most, and one wait more.)
     ///
     /// ```
     /// # async fn example(pool: cf_warm_pools::client::Pool, request: worker::Request) -> Result<worker::Response, cf_warm_pools::client::Error> {
@@ -349,143 +342,22 @@ impl Pool {
         isolate::remember(&self.env, &self.name, &self.container, id, sticky);
     }
 
-    /// Asks the shard for the container of `id`.
-    pub(crate) async fn acquire(&self, id: &SessionId, suspect: Option<ContainerId>) -> Result<Assignment, Error> {
-        self.tell_shards();
-        let mut corrections = 0;
-        let mut told = false;
-        let mut failed = false;
-        let mut shards = self.shards_in_force();
-        loop {
-            let index = shard_of(&self.name, id, shards);
-            let request = AcquireRequest { id: id.clone(), shards: Some(shards.get()), suspect };
-            let refusal = match self.shard(index).acquire(&request, self.acquire_timeout).await {
-                Ok(AcquireReply::Assigned(assignment)) => {
-                    if let Some(binding) = &assignment.binding {
-                        isolate::note_fence(&self.env, binding, assignment.fenced);
-                    }
-                    return Ok(assignment);
-                }
-                Ok(AcquireReply::Refused(refusal)) | Err(CallError::Refused(refusal)) => refusal,
-                // Asking twice gives no second container.
-                Err(CallError::Threw(error)) if !failed => {
-                    self.once_more(index, &error);
-                    failed = true;
-                    continue;
-                }
-                Err(error) => return Err(self.failed(error)),
-            };
-            match (refusal.code, &self.by_code) {
-                (RefusalCode::WrongShard, _) => shards = self.corrected(refusal, shards, &mut corrections)?,
-                (RefusalCode::UnknownPool, Some(settings)) if !told => {
-                    let tell = self.shard(index).configure(&self.plan_by_code(settings, index)).await;
-                    tell.map_err(|error| self.failed(error))?;
-                    told = true;
-                }
-                (
-                    RefusalCode::AtCapacity
-                    | RefusalCode::Timeout
-                    | RefusalCode::StartFailed
-                    | RefusalCode::Overloaded
-                    | RefusalCode::UnknownPool,
-                    _,
-                ) => return Err(Error::Refused(refusal)),
-            }
-        }
-    }
-
-    /// Tells the shards of a pool configured by code its settings, once in an isolate's life (again when that fails) and in
-    /// the background: so a deploy with other settings reaches them.
-    fn tell_shards(&self) {
-        if self.by_code.is_none() || !isolate::must_tell(&self.env, &self.name) {
-            return;
-        }
-        let pool = self.clone();
-        background::run(async move {
-            let Some(settings) = &pool.by_code else { return };
-            let tells = pool.all_shards().map(|index| {
-                let (pool, plan) = (&pool, pool.plan_by_code(settings, index));
-                async move { pool.shard(index).configure(&plan).await }
-            });
-            let mut result = Ok(());
-            for error in join_all(tells).await.into_iter().filter_map(Result::err) {
-                // One that never heard of the pool says so when it is asked for a container.
-                tracing::warn!(pool = %pool.name, %error, "a shard could not be told its configuration");
-                result = Err(error);
-            }
-            isolate::told(&pool.env, &pool.name, result);
-        });
-    }
-
-    fn plan_by_code(&self, settings: &resolved::Pool, index: ShardIndex) -> Plan {
-        let version = PlanVersion { version: 0, stamp: bundled(&self.env).stamp };
-        Plan::fixed(version, settings.clone(), index)
-    }
-
     fn container(&self, id: SessionId, assignment: &Assignment) -> Container {
         // One that is not told comes from a shard of older code: then this is the best guess.
         let binding = assignment.binding.as_ref().unwrap_or(&self.container).clone();
         Container::new(self.env.clone(), binding, self.name.clone(), id, assignment)
     }
 
-    /// Calls the shard that owns `id`, and another when it says that another does. A call that throws is repeated once: what is
-    /// called here may be.
-    async fn at_owner<T>(
-        &self,
-        id: &SessionId,
-        call: impl AsyncFn(&ShardClient<'_>) -> Result<T, CallError>,
-    ) -> Result<T, Error> {
-        let mut corrections = 0;
-        let mut failed = false;
-        let mut shards = self.shards_in_force();
-        loop {
-            let index = shard_of(&self.name, id, shards);
-            match call(&self.shard(index)).await {
-                Ok(answer) => return Ok(answer),
-                Err(CallError::Refused(refusal)) if refusal.code == RefusalCode::WrongShard => {
-                    shards = self.corrected(refusal, shards, &mut corrections)?;
-                }
-                Err(CallError::Threw(error)) if !failed => {
-                    self.once_more(index, &error);
-                    failed = true;
-                }
-                Err(error) => return Err(self.failed(error)),
-            }
-        }
-    }
-
-    /// The shard count that a shard says is in force, when that is news and not too often so.
-    fn corrected(&self, refusal: Refusal, tried: ShardCount, corrections: &mut u32) -> Result<ShardCount, Error> {
-        let in_force = refusal.shards.and_then(|shards| ShardCount::try_from(shards).ok());
-        match in_force.filter(|in_force| *in_force != tried && *corrections < MAX_CORRECTIONS) {
-            Some(in_force) => {
-                *corrections += 1;
-                isolate::correct_shards(&self.env, &self.name, in_force);
-                Ok(in_force)
-            }
-            None => Err(Error::Refused(refusal)),
-        }
-    }
-
-    fn shards_in_force(&self) -> ShardCount {
-        isolate::shards(&self.env, &self.name).filter(|_| self.by_code.is_none()).unwrap_or(self.shards)
-    }
-
-    fn all_shards(&self) -> impl Iterator<Item = ShardIndex> + use<> {
+    pub(super) fn all_shards(&self) -> impl Iterator<Item = ShardIndex> + use<> {
         (0..self.shards.get()).map(ShardIndex)
     }
 
-    fn shard(&self, index: ShardIndex) -> ShardClient<'_> {
+    pub(super) fn shard(&self, index: ShardIndex) -> ShardClient<'_> {
         ShardClient::new(&self.env, ShardId { pool: self.name.clone(), index })
     }
 
-    /// A call threw, most likely because the object was restarted, and is repeated.
-    fn once_more(&self, shard: ShardIndex, error: &str) {
-        tracing::warn!(pool = %self.name, shard = shard.0, error, "a shard could not be reached; once more");
-    }
-
     /// A call that gave no answer: it was refused, or nothing is known of it.
-    fn failed(&self, source: CallError) -> Error {
+    pub(super) fn failed(&self, source: CallError) -> Error {
         if let CallError::Refused(refusal) = source {
             return Error::Refused(refusal);
         }

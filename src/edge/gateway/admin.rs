@@ -35,7 +35,7 @@ use crate::edge::bundled::{VARIABLE, bundled};
 use crate::edge::client::{self, Error, Pool, isolate};
 use crate::edge::js::{self, CallError};
 use crate::edge::rpc::CoordinatorClient;
-use crate::wire::coordinator::{ConfigProblem, ConfigView, PutReply};
+use crate::wire::coordinator::ConfigView;
 
 /// The secret that opens the admin API.
 const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
@@ -218,24 +218,17 @@ fn described(assignment: &Assignment, told: Told) -> Value {
 }
 
 fn shown(view: &ConfigView) -> Result<Response, JsValue> {
-    let ConfigView { version, source, config } = view;
+    let ConfigView { version, source, config, moving_from: _, credits: _ } = view;
     let source: ConfigSource = *source;
     reply::json(200, &json!({ "version": version.version, "source": source, "config": config.to_document() }))
 }
 
 async fn put_config(request: &Request, env: &Env) -> Result<Result<Response, JsValue>, Failure> {
     let config = read_config(request, env).await?;
-    match CoordinatorClient::new(env).put_config(&config).await? {
-        PutReply::Applied(view) => {
-            let response = shown(&view);
-            isolate::adopt(env, *view);
-            Ok(response)
-        }
-        PutReply::Refused(problems) => {
-            let problem = |ConfigProblem { path, message }: &ConfigProblem| json!({ "path": path, "code": "conflict", "message": message });
-            Err(invalid(&problems.iter().map(problem).collect::<Vec<_>>(), 0))
-        }
-    }
+    let view = CoordinatorClient::new(env).put_config(&config).await?;
+    let response = shown(&view);
+    isolate::adopt(env, view);
+    Ok(response)
 }
 
 /// The configuration in a request, checked as a whole, bindings included.

@@ -13,7 +13,7 @@ use super::plans::plan_of_this_deploy;
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardId};
 use crate::core::outcome::{Assignment, Refusal};
-use crate::core::shard::{Action, Effects, Event, Input, Shard, WaiterId};
+use crate::core::shard::{Action, Answer, Effects, Event, Input, Shard, WaiterId};
 use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
 use crate::edge::entropy::RuntimeEntropy;
@@ -31,13 +31,25 @@ pub struct Driver {
     pub(super) env: Env,
     /// The shard, or why there is none: then every call fails with it.
     shard: Result<Loaded, String>,
-    waiters: RefCell<BTreeMap<WaiterId, oneshot::Sender<Result<Assignment, Refusal>>>>,
+    /// Who waits for a container.
+    waiters: Waiters<Assignment>,
+    /// Who waits to be told of one.
+    locators: Waiters<Option<Assignment>>,
     next_waiter: Cell<u64>,
     alarm: Alarm,
     /// Memory is ahead of the rows: the object is about to be loaded anew, and does nothing more.
     broken: Cell<bool>,
     /// The ids by which container objects know themselves, as far as they were asked for.
     pub(super) hex_ids: RefCell<BTreeMap<String, ContainerId>>,
+}
+
+type Waiters<T> = RefCell<BTreeMap<WaiterId, oneshot::Sender<Result<T, Refusal>>>>;
+
+/// What came of a step, besides what is under way.
+pub(super) struct Driven {
+    pub events: Vec<Event>,
+    /// What a sibling that asked is told.
+    pub answer: Option<Answer>,
 }
 
 pub(super) struct Loaded {
@@ -59,6 +71,7 @@ impl Driver {
             env,
             shard,
             waiters: RefCell::new(BTreeMap::new()),
+            locators: RefCell::new(BTreeMap::new()),
             next_waiter: Cell::new(0),
             alarm,
             broken: Cell::new(false),
@@ -91,24 +104,31 @@ impl Driver {
         Ok(body(&mut machine))
     }
 
-    /// Does something that takes a plan: at once when the shard has one, else when it was told.
-    pub fn with_plan(
+    /// Finds the container of an id, and does something with it: at once when the shard knows it, else when it was told its plan,
+    /// or what a sibling has of the id. Throws a refusal when it is not this shard that would know.
+    pub fn with_found(
         self: &Rc<Self>,
-        body: impl FnOnce(&Rc<Self>) -> Result<JsValue, JsValue> + 'static,
+        id: SessionId,
+        body: impl FnOnce(&Rc<Self>, &SessionId, Option<Assignment>) -> Result<JsValue, JsValue> + 'static,
     ) -> Result<JsValue, JsValue> {
-        if self.with(|shard| shard.plan().is_some())? {
-            return body(self);
+        if self.with(|shard| shard.plan().is_some() && !shard.must_ask(&id))? {
+            let found = self.find(&id)?;
+            return body(self, &id, found);
         }
         let driver = Rc::clone(self);
         let told = async move {
             driver.ensure_plan().await?;
-            body(&driver)
+            let found = match driver.with(|shard| shard.must_ask(&id))? {
+                true => driver.locate(id.clone()).await?,
+                false => driver.find(&id)?,
+            };
+            body(&driver, &id, found)
         };
         Ok(future_to_promise(told).into())
     }
 
     /// The container of an id, or a refusal when it is not this shard that would know.
-    pub fn find(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
+    fn find(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
         let (found, refusal) = self.with(|shard| (shard.lookup(id), shard.not_here(id, None)))?;
         match (found, refusal) {
             (None, Some(refusal)) => Err(js::refusal_error(&refusal)),
@@ -116,12 +136,18 @@ impl Driver {
         }
     }
 
+    /// The same, of an id of which a sibling may have something.
+    async fn locate(self: &Rc<Self>, id: SessionId) -> Result<Option<Assignment>, JsValue> {
+        let answer = self.wait(&self.locators, |waiter| Input::Locate { waiter, id })?.await;
+        answer.map_err(|_| restarted())?.map_err(|refusal| js::refusal_error(&refusal))
+    }
+
     pub fn sticky(&self, id: &SessionId) -> Result<Option<Assignment>, JsValue> {
         self.with(|shard| shard.sticky(id))
     }
 
     /// The step: see the module's documentation.
-    pub fn drive(self: &Rc<Self>, input: Input) -> Result<Vec<Event>, String> {
+    pub fn drive(self: &Rc<Self>, input: Input) -> Result<Driven, String> {
         let loaded = self.loaded()?;
         let mut entropy = RuntimeEntropy;
         let mut fx = Effects::new(&mut entropy);
@@ -136,25 +162,20 @@ impl Driver {
             }
             self.alarm.set(machine.next_timeout());
         }
-        let Effects { actions, events, .. } = fx;
+        let Effects { actions, events, answer, .. } = fx;
         for event in &events {
             log::shard_event(&loaded.id, event);
         }
         for action in actions {
             self.run(&loaded.id, action);
         }
-        Ok(events)
+        Ok(Driven { events, answer })
     }
 
     fn run(self: &Rc<Self>, owner: &ShardId, action: Action) {
         match action {
-            Action::Reply(waiter, reply) => {
-                let waiter = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&waiter));
-                if let Some(waiter) = waiter {
-                    // A caller that is gone does not mind.
-                    waiter.send(reply).ok();
-                }
-            }
+            Action::Reply(waiter, reply) => tell(&self.waiters, waiter, reply),
+            Action::Located(waiter, answer) => tell(&self.locators, waiter, answer),
             Action::Call { container, binding, call } => {
                 let (driver, owner) = (Rc::clone(self), owner.clone());
                 self.state.wait_until(async move {
@@ -170,6 +191,18 @@ impl Driver {
                         tracing::debug!(%error, "the coordinator did not answer a report");
                     }
                 });
+            }
+            Action::Borrow { from } => {
+                let (driver, me) = (Rc::clone(self), owner.clone());
+                self.state.wait_until(async move { driver.borrow(&me, from).await });
+            }
+            Action::Pull { from, id, plan } => {
+                let (driver, me) = (Rc::clone(self), owner.clone());
+                self.state.wait_until(async move { driver.pull(&me, from, id, *plan).await });
+            }
+            Action::Deliver { to, delivery } => {
+                let (driver, me) = (Rc::clone(self), owner.clone());
+                self.state.wait_until(async move { driver.deliver(&me, to, *delivery).await });
             }
         }
     }
@@ -187,13 +220,35 @@ impl Driver {
         suspect: Option<ContainerId>,
     ) -> Result<Result<Assignment, Refusal>, JsValue> {
         self.ensure_plan().await?;
+        let answer = self.wait(&self.waiters, |waiter| Input::Acquire { waiter, id, shards, suspect })?.await;
+        answer.map_err(|_| restarted())
+    }
+
+    /// Takes in a question whose answer comes from the receiver.
+    fn wait<T>(
+        self: &Rc<Self>,
+        waiters: &Waiters<T>,
+        question: impl FnOnce(WaiterId) -> Input,
+    ) -> Result<oneshot::Receiver<Result<T, Refusal>>, JsValue> {
         let waiter = WaiterId(self.next_waiter.get());
         self.next_waiter.set(waiter.0 + 1);
         let (sender, receiver) = oneshot::channel();
-        self.waiters.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?.insert(waiter, sender);
-        self.drive(Input::Acquire { waiter, id, shards, suspect }).map_err(|error| js::js_error(&error))?;
-        receiver.await.map_err(|_| js::js_error("the shard was restarted; try again"))
+        waiters.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?.insert(waiter, sender);
+        self.drive(question(waiter)).map_err(|error| js::js_error(&error))?;
+        Ok(receiver)
     }
+}
+
+fn tell<T>(waiters: &Waiters<T>, waiter: WaiterId, answer: Result<T, Refusal>) {
+    let waiter = waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&waiter));
+    if let Some(waiter) = waiter {
+        // A caller that is gone does not mind.
+        waiter.send(answer).ok();
+    }
+}
+
+fn restarted() -> JsValue {
+    js::js_error("the shard was restarted; try again")
 }
 
 fn load(state: &State, env: &Env) -> Result<Loaded, String> {
@@ -212,7 +267,7 @@ fn load(state: &State, env: &Env) -> Result<Loaded, String> {
     if let Some(plan) = plan_of_this_deploy(&machine, env) {
         let mut entropy = RuntimeEntropy;
         let mut fx = Effects::new(&mut entropy);
-        machine.adopt(plan, &mut fx);
+        machine.adopt(js::now(), plan, &mut fx);
         save_shard(&database, &fx.writes).map_err(thrown_away)?;
         for event in &fx.events {
             log::shard_event(&id, event);

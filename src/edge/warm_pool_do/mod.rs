@@ -7,7 +7,8 @@
 //! rows, which know nothing of the step.
 //!
 //! RPC methods (see `src/shim/index.d.ts`): `acquire`, `getContainer`, `lookupContainer`, `release`, `confirmLease`,
-//! `reportStopped`, `getStats`, `getPlan`, `configure`, `shutdownPrewarmed`.
+//! `reportStopped`, `getStats`, `getPlan`, `configure`, `shutdownPrewarmed`; and, from siblings and the coordinator alone,
+//! `borrow`, `pull`, `receive`, `allot`.
 
 // The methods that the macro adds have no documentation.
 #![allow(missing_docs)]
@@ -15,6 +16,7 @@
 mod driver;
 mod plans;
 mod reports;
+mod siblings;
 
 use std::rc::Rc;
 
@@ -26,9 +28,9 @@ use driver::Driver;
 
 use super::{js, log};
 use crate::core::id::SessionId;
-use crate::core::shard::{DrainCause, Event, Input};
+use crate::core::shard::{DrainCause, Event, Input, LeaseVerdict};
 use crate::wire::agent::{LeaseReply, LeaseRequest};
-use crate::wire::shard::{AcquireReply, AcquireRequest};
+use crate::wire::shard::{AcquireReply, AcquireRequest, Forwarded};
 
 /// One shard of one pool.
 #[durable_object(alarm)]
@@ -94,7 +96,7 @@ impl WarmPool {
     #[wasm_bindgen(js_name = lookupContainer)]
     pub fn lookup_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
         let id = session_id(&id)?;
-        self.driver.with_plan(move |driver| match driver.find(&id)? {
+        self.driver.with_found(id, |_, _, found| match found {
             Some(assignment) => js::to_js(&assignment),
             None => Ok(JsValue::NULL),
         })
@@ -104,10 +106,9 @@ impl WarmPool {
     /// owns the id.
     pub fn release(&self, id: JsValue) -> Result<JsValue, JsValue> {
         let id = session_id(&id)?;
-        self.driver.with_plan(move |driver| {
-            let had_one = driver.find(&id)?.is_some();
-            driver.drive(Input::Release(id)).map_err(|error| js::js_error(&error))?;
-            Ok(had_one.into())
+        self.driver.with_found(id, |driver, id, found| {
+            driver.drive(Input::Release(id.clone())).map_err(|error| js::js_error(&error))?;
+            Ok(found.is_some().into())
         })
     }
 
@@ -115,23 +116,38 @@ impl WarmPool {
     #[wasm_bindgen(js_name = confirmLease)]
     pub fn confirm_lease(&self, request: JsValue) -> Result<JsValue, JsValue> {
         let LeaseRequest { container, session, epoch } = js::from_js(request)?;
-        let granted = self.driver.with(|shard| shard.confirm(js::now(), container, &session, epoch))?;
-        js::to_js(&granted.map_or(LeaseReply::Denied, LeaseReply::Granted))
+        let verdict = self.driver.with(|shard| shard.confirm(js::now(), container, &session, epoch))?;
+        js::to_js(&match verdict {
+            LeaseVerdict::Granted(ttl) => LeaseReply::Granted(ttl),
+            LeaseVerdict::Denied => LeaseReply::Denied,
+            LeaseVerdict::Elsewhere(shard) => LeaseReply::Elsewhere(shard),
+        })
     }
 
     /// A container has stopped, named by its UUID or by its object's hex id. Returns whether it was on the books of this
-    /// shard, or (unless `forwarded`) of a sibling.
+    /// shard, or of another that was asked; which, says [`Forwarded`].
     #[wasm_bindgen(js_name = reportStopped)]
     pub fn report_stopped(&self, container: JsValue, forwarded: JsValue) -> Result<JsValue, JsValue> {
         let name = container.as_string().ok_or_else(|| js_sys::TypeError::new("reportStopped takes a string"))?;
+        // Objects that still run older code say `true`.
+        let forwarded: Option<Forwarded> = match forwarded.as_bool() {
+            Some(true) => Some(Forwarded::BySibling),
+            Some(false) | None => js::from_js(forwarded)?,
+        };
         if self.driver.report_stopped(&name).map_err(|error| js::js_error(&error))? {
             return Ok(JsValue::TRUE);
         }
-        if forwarded.is_truthy() {
-            return Ok(JsValue::FALSE);
-        }
         let driver = Rc::clone(&self.driver);
-        Ok(future_to_promise(async move { Ok(driver.forward_stopped(name).await?.into()) }).into())
+        match forwarded {
+            Some(Forwarded::BySibling) => Ok(JsValue::FALSE),
+            Some(Forwarded::ToOwner) => match driver.handed_to(&name) {
+                Some(to) => {
+                    Ok(future_to_promise(async move { Ok(driver.tell_receiver(to, name).await?.into()) }).into())
+                }
+                None => Ok(JsValue::FALSE),
+            },
+            None => Ok(future_to_promise(async move { Ok(driver.forward_stopped(name).await?.into()) }).into()),
+        }
     }
 
     /// The shard in numbers.
@@ -161,7 +177,7 @@ impl WarmPool {
     /// Replaces every container that is not assigned. Returns how many were sent away.
     #[wasm_bindgen(js_name = shutdownPrewarmed)]
     pub fn shutdown_prewarmed(&self) -> Result<u32, JsValue> {
-        let events = self.driver.drive(Input::ShutdownPrewarmed).map_err(|error| js::js_error(&error))?;
+        let events = self.driver.drive(Input::ShutdownPrewarmed).map_err(|error| js::js_error(&error))?.events;
         let sent_away = |event: &&Event| matches!(event, Event::Draining(_, DrainCause::Shutdown));
         Ok(u32::try_from(events.iter().filter(sent_away).count()).unwrap_or(u32::MAX))
     }

@@ -10,12 +10,13 @@ use super::type_error;
 use crate::config::parse_value;
 use crate::config::resolved::Millis;
 use crate::core::id::{ShardId, ShardIndex};
-use crate::core::plan::{Plan, PlanVersion, Share};
+use crate::core::plan::{Plan, PlanVersion};
 use crate::core::shard::{Input, Shard};
+use crate::core::share;
 use crate::edge::bundled::bundled;
 use crate::edge::js::{self, CallError};
 use crate::edge::rpc::{CoordinatorClient, POOL_COORDINATOR, ShardClient};
-use crate::wire::coordinator::{ReportReply, ShardReport};
+use crate::wire::coordinator::{PlanNews, ReportReply};
 
 /// How long a shard without a plan waits for the coordinator, and then for a sibling.
 const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
@@ -26,7 +27,8 @@ const FIRST_SHARD: ShardIndex = ShardIndex(0);
 pub(super) fn plan_of_this_deploy(machine: &Shard, env: &Env) -> Option<Plan> {
     let plan = machine.plan()?;
     let bundled = bundled(env);
-    let pool = bundled.config.pools.get(&machine.id().pool);
+    let name = &machine.id().pool;
+    let pool = bundled.config.pools.get(name).map(|pool| (pool, share::limits(&bundled.config).get(name).copied()));
     if pool.is_none() && plan.version.version == 0 {
         // Configured by code, not by a file: no file can take it away.
         return None;
@@ -62,10 +64,11 @@ impl Driver {
         let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
         let bundled = bundled(&self.env);
         let of_bundle = || {
-            let pool = bundled.config.pools.get(&id.pool)?;
-            Some(Plan::fixed(PlanVersion { version: 0, stamp: bundled.stamp }, pool.clone(), id.index))
+            let pool = bundled.config.pools.get(&id.pool)?.clone();
+            let limit = share::limits(&bundled.config).get(&id.pool).copied();
+            Some(Plan::fixed(PlanVersion { version: 0, stamp: bundled.stamp }, pool, limit, id.index))
         };
-        let of_sibling = sibling.map(|plan| Plan { share: Share::even(&plan.pool, id.index), ..plan });
+        let of_sibling = sibling.map(|plan| plan.of_sibling(id.index));
         if self.with(|shard| shard.plan().is_none())?
             && let Some(plan) = of_sibling.or_else(of_bundle)
         {
@@ -89,21 +92,26 @@ impl Driver {
         let config = parse_value(&document).map_err(|errors| type_error(&errors))?;
         let pool = config.pools.into_values().next().ok_or_else(|| js::js_error("the settings name no pool"))?;
         let version = PlanVersion { version: 0, stamp: bundled(&self.env).stamp };
-        Ok(Plan::fixed(version, pool, id.index))
+        let limit = pool.max_instances;
+        Ok(Plan::fixed(version, pool, limit, id.index))
     }
 
-    /// Tells the coordinator which plan the shard works by, and takes a newer one.
+    /// Tells the coordinator how the shard stands, and takes a newer plan and what it is allotted.
     pub async fn report(self: &Rc<Self>, deadline: Millis) -> Result<(), CallError> {
         if self.env.durable_object(POOL_COORDINATOR).is_err() {
             // Without a coordinator the shards work by static shares.
             return Ok(());
         }
-        let shard = self.loaded().map_err(CallError::Threw)?.id.clone();
-        let plan = self.with(|shard| shard.plan().map(|plan| plan.version)).unwrap_or(None);
-        let reply = CoordinatorClient::new(&self.env).report(&ShardReport { shard, plan }, deadline).await?;
-        match reply {
-            ReportReply::Current | ReportReply::UnknownPool => {}
-            ReportReply::Changed(plan) => self.drive_logged(Input::Configured(plan)),
+        let report =
+            self.with(|shard| shard.report(js::now())).map_err(|error| CallError::Threw(js::error_text(&error)))?;
+        let ReportReply { plan, allotment } = CoordinatorClient::new(&self.env).report(&report, deadline).await?;
+        match plan {
+            PlanNews::Current | PlanNews::UnknownPool => {}
+            PlanNews::Changed(plan) => self.drive_logged(Input::Configured(plan)),
+        }
+        // After the plan, for it is worked out for the one in force.
+        if let Some(allotment) = allotment {
+            self.drive_logged(Input::Allotted(Box::new(allotment)));
         }
         Ok(())
     }

@@ -7,9 +7,10 @@ use wasm_bindgen::JsValue;
 
 use super::driver::{Driver, PEER_DEADLINE};
 use crate::core::id::{ContainerId, ShardId, ShardIndex};
-use crate::core::shard::Input;
-use crate::edge::container_rpc;
+use crate::core::shard::{Input, State};
 use crate::edge::rpc::ShardClient;
+use crate::edge::{container_rpc, js};
+use crate::wire::shard::Forwarded;
 
 /// The length of a Durable Object id as text.
 const HEX_ID_LEN: usize = 64;
@@ -20,6 +21,29 @@ impl Driver {
         let Some(container) = self.container_named(name)? else { return Ok(false) };
         self.drive(Input::Stopped(container))?;
         Ok(true)
+    }
+
+    /// The sibling to which a container is being handed over, if it is.
+    pub fn handed_to(&self, name: &str) -> Option<ShardIndex> {
+        let container: ContainerId = name.parse().ok()?;
+        let machine = self.loaded().ok()?.machine.try_borrow().ok()?;
+        let row = machine.containers().find(|row| row.container == container)?;
+        match row.state {
+            State::Moving { to, .. } => Some(to),
+            State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Draining { .. } => None,
+        }
+    }
+
+    /// Tells the sibling to which the container is being handed over. Fails while it has not arrived there, so that it is
+    /// reported again.
+    pub async fn tell_receiver(&self, to: ShardIndex, name: String) -> Result<bool, JsValue> {
+        let me = self.with(|shard| shard.id().clone())?;
+        let sibling = ShardClient::new(&self.env, ShardId { index: to, ..me }).within(PEER_DEADLINE);
+        match sibling.pass_on_stopped(&name, Forwarded::BySibling).await {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(js::js_error("the container is on its way to another shard; report it again")),
+            Err(error) => Err(js::js_error(&error.to_string())),
+        }
     }
 
     /// The container on the books whose UUID or hex object id is `name`.
@@ -45,10 +69,11 @@ impl Driver {
         Ok(hex_ids.get(name).copied())
     }
 
-    /// Asks all siblings at once whose container it is.
+    /// Asks all siblings at once whose container it is; while ids move, those of before as well.
     pub async fn forward_stopped(&self, name: String) -> Result<bool, JsValue> {
         let (me, shards) = self.with(|shard| {
-            let shards = shard.plan().map_or(0, |plan| plan.pool.shards.get());
+            let shards =
+                shard.plan().map_or(0, |plan| plan.pool.shards.max(plan.from.unwrap_or(plan.pool.shards)).get());
             (shard.id().clone(), shards)
         })?;
         let siblings = (0..shards).map(ShardIndex).filter(|&index| index != me.index);
@@ -58,7 +83,11 @@ impl Driver {
     }
 
     async fn report_to(&self, sibling: ShardId, name: &str) -> bool {
-        match ShardClient::new(&self.env, sibling.clone()).within(PEER_DEADLINE).has_stopped(name).await {
+        match ShardClient::new(&self.env, sibling.clone())
+            .within(PEER_DEADLINE)
+            .pass_on_stopped(name, Forwarded::BySibling)
+            .await
+        {
             Ok(taken) => taken,
             Err(error) => {
                 // The sibling's health checks will find out.

@@ -15,6 +15,7 @@ use super::shrink::{Limits, shrink};
 use super::sweep::{News, sweep};
 use super::table::Tally;
 use super::{kept, mutants, peer};
+use crate::scenarios;
 use crate::simulation::{self, Report};
 use crate::trace::Trace;
 
@@ -43,6 +44,12 @@ struct Options {
     /// Compare with the model of cf-container-warm-pool
     #[arg(long, conflicts_with = "trace")]
     peer: bool,
+    /// Run what measures the cost of shards, and print its tables
+    #[arg(long, conflicts_with_all = ["mutants", "peer", "trace"])]
+    scenarios: bool,
+    /// Only this one of them. May be given several times
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["mutants", "peer", "trace"])]
+    scenario: Vec<String>,
     /// How many threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -60,7 +67,9 @@ impl Options {
 pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     let options = Options::parse_from(iter::once("campaign".to_owned()).chain(arguments));
     let threads = options.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    if options.mutants || !options.mutant.is_empty() {
+    if options.scenarios || !options.scenario.is_empty() {
+        scenarios::print(&options.scenario)
+    } else if options.mutants || !options.mutant.is_empty() {
         mutants::run(simulation::run, &options.mutant, options.range(MUTANT_SEEDS), threads)
     } else if options.peer {
         peer::run(simulation::run, simulation::run_peer, options.range(SEEDS), threads)

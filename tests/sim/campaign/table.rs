@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use cf_warm_pools::core::outcome::Outcome;
+
 use crate::faults::Fault;
 use crate::simulation::Report;
 
@@ -42,6 +44,9 @@ pub struct Tally {
     pub requests: u64,
     fates: BTreeMap<&'static str, u64>,
     faults: BTreeMap<Fault, u64>,
+    outcomes: BTreeMap<Outcome, u64>,
+    migrations: u64,
+    migrated: u64,
     excused: BTreeMap<&'static str, u64>,
     violated: BTreeMap<&'static str, Violated>,
 }
@@ -61,6 +66,9 @@ impl Tally {
         self.requests += report.requests;
         add(&mut self.fates, &report.fates);
         add(&mut self.faults, &report.faults);
+        add(&mut self.outcomes, &report.outcomes);
+        self.migrations += report.migrations;
+        self.migrated += report.migrated;
         add(&mut self.excused, &report.excused);
         for violation in &report.violations {
             let violated = self.violated.entry(violation.promise).or_default();
@@ -104,6 +112,12 @@ impl fmt::Display for Tally {
         for (fate, &count) in &self.fates {
             row(f, &format!("  {fate}"), count)?;
         }
+        row(f, "answers of shards with a container", self.outcomes.values().sum())?;
+        for (outcome, &count) in &self.outcomes {
+            row(f, &format!("  {}", outcome.as_str()), count)?;
+        }
+        row(f, "changes of a shard count", self.migrations)?;
+        row(f, "  over before the end", self.migrated)?;
         row(f, "faults", self.fault_count())?;
         // Those that never happened too: they say what a campaign did not try.
         for fault in Fault::ALL {

@@ -1,21 +1,25 @@
-//! The `PoolCoordinator` object: a [`Coordinator`] with what `src/edge/coordinator_do.rs` does around it.
+//! The `PoolCoordinator` object: a [`Coordinator`] with what `src/edge/coordinator_do` does around it.
 
 use std::collections::BTreeMap;
 
 use cf_warm_pools::config::resolved::Millis;
-use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
+use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write};
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::PlanVersion;
-use cf_warm_pools::wire::coordinator::{ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport};
+use cf_warm_pools::wire::coordinator::{Allotment, ConfigView, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
 
 use super::Object;
 use crate::dice::Key;
 use crate::faults::Fault;
+use crate::oracle::InForce;
+use crate::schedule::Borrowing;
 use crate::world::message::{Addr, Answer, CallId, Request, Response, Then};
 use crate::world::{Private, World};
 
 /// How long a shard has to take a plan.
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
+/// How long a shard has to take what it is allotted.
+const ALLOT_DEADLINE: Millis = Millis::from_secs(5);
 
 /// How long until the platform calls an alarm handler again that has thrown.
 const ALARM_RETRY: Millis = Millis::from_secs(2);
@@ -25,6 +29,7 @@ const ALARM_RETRY: Millis = Millis::from_secs(2);
 pub struct CoordinatorObject {
     registry: Registry,
     acknowledged: BTreeMap<ShardId, PlanVersion>,
+    ledger: BTreeMap<ShardId, LedgerRow>,
     memory: Option<Memory>,
     steps: u64,
 }
@@ -38,7 +43,17 @@ struct Memory {
 impl CoordinatorObject {
     /// The machine as it would be loaded now.
     pub fn reloaded(&self) -> Coordinator {
-        Coordinator::load(self.registry.clone(), self.acknowledged.clone())
+        Coordinator::load(self.registry.clone(), self.acknowledged.clone(), self.ledger.clone())
+    }
+
+    /// What is written down of what is in force.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What is written down of the credits of each shard.
+    pub fn ledger(&self) -> &BTreeMap<ShardId, LedgerRow> {
+        &self.ledger
     }
 
     /// Every shard that has not acknowledged the version in force.
@@ -83,27 +98,43 @@ impl CoordinatorObject {
         let drops_override = input == Input::DropOverride;
         let mut fx = Effects::default();
         memory.machine.step(world.clock(Addr::Coordinator), input, &mut fx);
-        if !fx.writes.is_empty() && world.faults.strikes(world.dice, Fault::WriteFailed, STEP.of(self.steps)) {
+        let key = STEP.of(self.steps);
+        if !fx.writes.is_empty() && world.faults.strikes(world.dice, Fault::WriteFailed, key) {
             self.memory = None;
             world.drop_memory(Addr::Coordinator);
             return false;
         }
+        let cut = !fx.writes.is_empty() && world.faults.strikes(world.dice, Fault::ChangeCut, key);
         let version = memory.machine.version();
+        let (config, moving_from) = (memory.machine.config(), memory.machine.moving_from());
         world.set_alarm(Addr::Coordinator, memory.machine.next_timeout());
         for write in fx.writes {
             match write {
                 Write::PutRegistry(registry) => self.registry = *registry,
                 Write::PutAcknowledged(shard, version) => drop(self.acknowledged.insert(shard, version)),
+                Write::PutLedger(shard, row) => drop(self.ledger.insert(shard, row)),
             }
         }
-        world.oracle.coordinator_stepped(world.now, before, version, &self.registry, drops_override);
+        let in_force = InForce { before, version, registry: &self.registry, config: &config, moving_from: &moving_from };
+        world.oracle.coordinator_stepped(world.now, &in_force, drops_override);
         if version != before {
-            world.trace.note(world.now, || format!("coordinator: {version:?} is in force"));
+            let counts: Vec<_> = config.pools.iter().map(|(name, pool)| (name.as_str(), pool.shards.get())).collect();
+            world.trace.note(world.now, || {
+                format!("coordinator: {version:?} is in force, shards {counts:?}, moving from {moving_from:?}")
+            });
+        }
+        if cut {
+            self.forget(world);
+            return false;
         }
         for (shard, plan) in fx.pushes {
             let to = Addr::of_shard(&shard);
             let then = Then::Push(shard);
             world.call(Addr::Coordinator, to, Request::Configure(Box::new(plan)), PUSH_DEADLINE, then);
+        }
+        for (shard, allotment) in fx.allotments {
+            let (to, allotment) = (Addr::of_shard(&shard), Box::new(sent(world, allotment)));
+            world.call(Addr::Coordinator, to, Request::Allot(allotment), ALLOT_DEADLINE, Then::Allot(shard));
         }
         true
     }
@@ -114,7 +145,13 @@ impl CoordinatorObject {
 
     fn view(&self) -> ConfigView {
         let machine = self.machine();
-        ConfigView { version: machine.version(), source: machine.source(), config: machine.config() }
+        ConfigView {
+            version: machine.version(),
+            source: machine.source(),
+            config: machine.config(),
+            moving_from: machine.moving_from(),
+            credits: machine.credits(),
+        }
     }
 }
 
@@ -124,18 +161,20 @@ impl Object for CoordinatorObject {
             return;
         }
         match request {
-            Request::Report(ShardReport { shard, plan }) => {
-                if let Some(version) = plan
-                    && !self.drive(world, Input::Acknowledged(shard.clone(), version))
-                {
+            Request::Report(report) => {
+                let ShardReport { shard, plan, .. } = (*report).clone();
+                world.trace.note(world.now, || format!("coordinator <- {report:?}"));
+                if !self.drive(world, Input::Reported(report)) {
                     return;
                 }
-                let reply = match self.machine().plan_of(&shard) {
-                    None => ReportReply::UnknownPool,
-                    Some(in_force) if plan.is_some_and(|has| has >= in_force.version) => ReportReply::Current,
-                    Some(in_force) => ReportReply::Changed(Box::new(in_force)),
+                let machine = self.machine();
+                let news = match machine.plan_of(&shard) {
+                    None => PlanNews::UnknownPool,
+                    Some(in_force) if plan.is_some_and(|has| has >= in_force.version) => PlanNews::Current,
+                    Some(in_force) => PlanNews::Changed(Box::new(in_force)),
                 };
-                world.answer(call, Response::Reported(reply));
+                let allotment = machine.allotment_of(&shard).map(|allotment| sent(world, allotment));
+                world.answer(call, Response::Reported(Box::new(ReportReply { plan: news, allotment })));
             }
             Request::Plan(PlanQuestion { known }) => {
                 let current = known >= self.machine().version();
@@ -143,15 +182,9 @@ impl Object for CoordinatorObject {
                 world.answer(call, Response::RoutePlan(reply));
             }
             Request::PutConfig(config) => {
-                let objections = self.machine().objections(&config);
-                world.oracle.config_put(world.now, &config, &self.registry, objections.is_empty());
-                if objections.is_empty() {
-                    if self.drive(world, Input::Put(config)) {
-                        world.answer(call, Response::Put);
-                    }
-                    return;
+                if self.drive(world, Input::Put(config)) {
+                    world.answer(call, Response::Put);
                 }
-                world.answer(call, Response::Put);
             }
             Request::DeleteConfig => {
                 if self.drive(world, Input::DropOverride) {
@@ -163,10 +196,12 @@ impl Object for CoordinatorObject {
     }
 
     fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
-        let Then::Push(shard) = then else { return };
-        let input = match answer {
-            Ok(Response::Configured(version)) => Input::Acknowledged(shard, version),
-            Ok(_) | Err(_) => Input::PushFailed(shard),
+        let input = match (then, answer) {
+            (Then::Push(shard), Ok(Response::Configured(version))) => Input::Acknowledged(shard, version),
+            (Then::Push(shard), Err(_)) => Input::PushFailed(shard),
+            (Then::Allot(_), Ok(Response::Standing(report))) => Input::Reported(report),
+            (Then::Allot(shard), Err(_)) => Input::AllotFailed(shard),
+            (then, answer) => unreachable!("{then:?} ends with {answer:?}"),
         };
         self.drive(world, input);
     }
@@ -186,15 +221,29 @@ impl Object for CoordinatorObject {
     fn forget(&mut self, world: &mut World) {
         if let Some(Memory { machine, .. }) = self.memory.take() {
             let loaded = self.reloaded();
+            let all = machine.shards().all(|shard| {
+                let grant = |machine: &Coordinator| machine.allotment_of(&shard).and_then(|allotment| allotment.credits);
+                machine.plan_of(&shard) == loaded.plan_of(&shard) && grant(&machine) == grant(&loaded)
+            });
             let same = machine.version() == loaded.version()
                 && machine.source() == loaded.source()
-                && machine.config() == loaded.config();
+                && machine.config() == loaded.config()
+                && machine.moving_from() == loaded.moving_from()
+                && all;
             if !same {
                 let what = "the coordinator holds what it has not written".to_owned();
                 world.oracle.broken(world.now, "durable", what);
             }
             world.drop_memory(Addr::Coordinator);
         }
+    }
+}
+
+/// An allotment as it is sent: without hints where nobody lends.
+fn sent(world: &World, allotment: Allotment) -> Allotment {
+    match world.habitat.borrowing {
+        Borrowing::On => allotment,
+        Borrowing::Off => Allotment { stocked: Vec::new(), ..allotment },
     }
 }
 

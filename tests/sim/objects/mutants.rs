@@ -17,15 +17,33 @@ pub enum AdapterMutant {
     ErrorIsStopped,
     /// A destruction that failed counts as done.
     ErrorIsDestroyed,
+    /// A sibling is answered before what was asked for is written: also when it never is.
+    AnswerBeforeWrite,
+    /// Who looks an id up, or gives it up, is answered without asking the shard that may still have it.
+    LookupWithoutAsking,
+    /// A delivery that failed counts as arrived.
+    ErrorIsDelivered,
+    /// A sibling that could not be asked for an id counts as having nothing of it.
+    ErrorIsNothing,
+    /// Of several containers that are handed over together the first is left out, so that they arrive in no order.
+    DeliverySkipsTheFirst,
+    /// What the coordinator allots in its answer to a report is not taken.
+    AllotmentDropped,
 }
 
 impl AdapterMutant {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::ActBeforeWrite,
         Self::CarryOnAfterFailedWrite,
         Self::StepWithoutAlarm,
         Self::ErrorIsStopped,
         Self::ErrorIsDestroyed,
+        Self::AnswerBeforeWrite,
+        Self::LookupWithoutAsking,
+        Self::ErrorIsDelivered,
+        Self::ErrorIsNothing,
+        Self::DeliverySkipsTheFirst,
+        Self::AllotmentDropped,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -35,13 +53,23 @@ impl AdapterMutant {
             Self::StepWithoutAlarm => "step-without-alarm",
             Self::ErrorIsStopped => "error-is-stopped",
             Self::ErrorIsDestroyed => "error-is-destroyed",
+            Self::AnswerBeforeWrite => "answer-before-write",
+            Self::LookupWithoutAsking => "lookup-without-asking",
+            Self::ErrorIsDelivered => "error-is-delivered",
+            Self::ErrorIsNothing => "error-is-nothing",
+            Self::DeliverySkipsTheFirst => "delivery-skips-the-first",
+            Self::AllotmentDropped => "allotment-dropped",
         }
     }
 
     /// The promises that may report it.
     pub const fn promises(self) -> &'static [&'static str] {
         match self {
-            Self::ActBeforeWrite | Self::ErrorIsDestroyed => &["accounted"],
+            Self::ActBeforeWrite | Self::ErrorIsDestroyed | Self::ErrorIsDelivered => &["accounted"],
+            Self::AnswerBeforeWrite => &["accounted", "sticky"],
+            Self::LookupWithoutAsking => &["sticky"],
+            Self::ErrorIsNothing => &["single"],
+            Self::DeliverySkipsTheFirst | Self::AllotmentDropped => &["converging"],
             Self::CarryOnAfterFailedWrite => &["durable", "accounted"],
             Self::StepWithoutAlarm => &["converging", "unwedgeable"],
             Self::ErrorIsStopped => &["unknown-is-not-dead", "sticky"],

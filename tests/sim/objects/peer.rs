@@ -9,6 +9,7 @@ use cf_warm_pools::config::resolved::{Millis, Pool};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome};
 use cf_warm_pools::wire::agent::{LeaseReply, StartRequest, Status};
+use cf_warm_pools::wire::coordinator::ShardReport;
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 
 use super::Object;
@@ -169,6 +170,11 @@ impl Object for PeerObject {
             Request::ConfirmLease(_) => world.answer(call, Response::Lease(LeaseReply::Denied)),
             Request::Configure(plan) => world.answer(call, Response::Configured(plan.version)),
             Request::GetPlan => world.answer(call, Response::ShardPlan(None)),
+            Request::Allot(_) => {
+                let shard = ShardId { pool: pool_name(self.pool), index: ShardIndex(0) };
+                let report = ShardReport { shard, plan: None, standing: None };
+                world.answer(call, Response::Standing(Box::new(report)));
+            }
             other => unreachable!("not a method of a pool: {other:?}"),
         }
     }

@@ -5,25 +5,33 @@
 //! broken ends the run.
 
 mod books;
+mod caps;
+mod changes;
 mod evidence;
+mod moves;
 mod peer;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::rc::Rc;
 
 use cf_warm_pools::config::Config;
-use cf_warm_pools::config::resolved::{Millis, Pool, PoolName};
-use cf_warm_pools::core::coordinator::Registry;
+use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::id::{ContainerId, SessionId};
-use cf_warm_pools::core::outcome::{Assignment, Refusal};
+use cf_warm_pools::core::outcome::{Assignment, Outcome, Refusal};
 use cf_warm_pools::core::plan::PlanVersion;
 use cf_warm_pools::core::shard::{Call, Event, Finding, Rows, Shard, State, Write};
 
 use crate::world::message::{Addr, Fetch, RequestNo, pool_number};
 use crate::world::platform::Kind;
-use books::Books;
+pub use books::Census;
+use books::{Books, Step};
+use caps::Caps;
+use changes::Changes;
+pub use changes::InForce;
 use evidence::Evidence;
+pub use moves::Move;
 use peer::PeerTruth;
 pub use requests::Fate;
 use requests::Requests;
@@ -52,6 +60,9 @@ pub struct Oracle {
     violations: Vec<Violation>,
     excused: BTreeMap<&'static str, u64>,
     books: Books,
+    caps: Caps,
+    changes: Changes,
+    outcomes: BTreeMap<Outcome, u64>,
     evidence: BTreeMap<ContainerId, Evidence>,
     running: BTreeSet<ContainerId>,
     /// When the process of each container ended last.
@@ -90,6 +101,11 @@ impl Oracle {
     /// What became of the requests, by kind.
     pub fn fates(&self) -> &BTreeMap<&'static str, u64> {
         self.requests.fates()
+    }
+
+    /// How ids came by their containers.
+    pub fn outcomes(&self) -> &BTreeMap<Outcome, u64> {
+        &self.outcomes
     }
 
     /// Whether every promise is still kept.
@@ -220,32 +236,66 @@ impl Oracle {
         events: &[Event],
     ) {
         let mut broken = Vec::new();
-        let is_new = |write: &Write| matches!(write, Write::PutContainer(row) if !self.books.has(row.container));
-        let starts = writes.iter().any(is_new) || events.iter().any(|event| matches!(event, Event::Starting(_)));
-        // One transaction: that a container loses its id comes before that another gets it, in whatever order they are written.
-        let gives =
-            |write: &&Write| matches!(write, Write::PutContainer(row) if matches!(row.state, State::Assigned { .. }));
-        for write in writes.iter().filter(|write| !gives(write)).chain(writes.iter().filter(gives)) {
+        let Self { books, caps, evidence, jumped, .. } = self;
+        let mut step = Step {
+            now,
+            shard,
+            machine,
+            evidence,
+            jumped,
+            broken: &mut broken,
+            received: Vec::new(),
+            started: 0,
+            moves: false,
+        };
+        let mut revived = 0;
+        // One transaction: that a container loses its id comes before that another gets it, and a plan before what is done by
+        // it, in whatever order they are written.
+        let turn = |write: &&Write| match write {
+            Write::PutPlan(_) | Write::PutCredits(_) | Write::PutTarget(_) => 0,
+            Write::PutContainer(row) if matches!(row.state, State::Assigned { .. }) => 2,
+            Write::PutContainer(_) | Write::DeleteContainer(_) => 1,
+            Write::PutSpec(..) | Write::DeleteSpec(_) | Write::PutEpochCeiling(_) | Write::PutGate(_) => 3,
+            Write::PutChannel(..) => 3,
+        };
+        let mut in_turn: Vec<&Write> = writes.iter().collect();
+        in_turn.sort_by_key(turn);
+        for write in in_turn {
             match write {
-                Write::PutContainer(row) => {
-                    self.books.put(now, shard, row, &self.evidence, &self.jumped, machine, &mut broken);
-                }
+                Write::PutContainer(row) => books.put(&mut step, row),
                 Write::DeleteContainer(container) => {
-                    let mut runs = self.running.contains(container);
-                    if runs && self.revived.contains(container) {
-                        self.excuse("class called back to life while it was destroyed");
-                        runs = false;
-                    }
-                    self.books.delete(shard, *container, runs, &mut broken);
+                    let runs = self.running.contains(container);
+                    let was_revived = runs && self.revived.contains(container) && books.has_at(shard, *container);
+                    revived += u32::from(was_revived);
+                    books.delete(&mut step, *container, runs && !was_revived);
                 }
-                Write::PutPlan(plan) => self.books.plan(shard, plan, &mut broken),
+                Write::PutPlan(plan) => {
+                    books.put_plan(&mut step, plan);
+                    if let Addr::Shard { pool, .. } = shard {
+                        caps.plan_taken(plan, pool);
+                    }
+                }
+                Write::PutCredits(credits) => caps.put_credits(shard, credits.clone()),
+                Write::PutTarget(target) => books.put_target(shard, *target),
                 Write::PutSpec(..) | Write::DeleteSpec(_) | Write::PutEpochCeiling(_) | Write::PutGate(_) => {}
+                Write::PutChannel(..) => {}
             }
         }
+        books.in_order(&mut step);
+        let starts = step.started > 0 || events.iter().any(|event| matches!(event, Event::Starting(_)));
         if starts {
-            self.books.bounded(shard, machine, &mut broken);
+            books.needed(&mut step);
+            caps.started(shard, books, &mut broken);
         }
-        let busy = machine.waiting() > 0 || self.books.count(shard) > 0;
+        if let Addr::Shard { pool, .. } = shard
+            && !writes.is_empty()
+        {
+            caps.check(pool, books, &mut broken);
+        }
+        for _ in 0..revived {
+            self.excuse("class called back to life while it was destroyed");
+        }
+        let busy = machine.waiting() > 0 || machine.containers().next().is_some();
         match machine.next_timeout() {
             None if busy => broken.push(("unwedgeable", format!("{shard:?} has something to do, and no timer"))),
             Some(at) if at > clock + LONGEST_PAUSE => {
@@ -265,17 +315,12 @@ impl Oracle {
             let what = if held.containers != written.containers {
                 format!("containers {:?}, written {:?}", held.containers, written.containers)
             } else {
-                format!(
-                    "plan {:?}, gate {:?}, epochs {:?}, specs {:?}; written {:?}, {:?}, {:?}, {:?}",
-                    held.plan.map(|plan| plan.version),
-                    held.gate,
-                    held.epoch_ceiling,
-                    held.specs.keys(),
-                    written.plan.as_ref().map(|plan| plan.version),
-                    written.gate,
-                    written.epoch_ceiling,
-                    written.specs.keys()
-                )
+                let told = |rows: &Rows| {
+                    let Rows { plan, gate, epoch_ceiling, specs, containers: _, channels, credits, target } = rows;
+                    let (plan, specs) = (plan.as_ref().map(|plan| plan.version), specs.keys());
+                    format!("{plan:?}, {gate:?}, {epoch_ceiling}, {specs:?}, {channels:?}, {credits:?}, {target:?}")
+                };
+                format!("{}; written {}", told(&held), told(written))
             };
             return self.broken(now, "durable", format!("{shard:?} holds what it has not written: {what}"));
         }
@@ -294,14 +339,18 @@ impl Oracle {
         }
     }
 
-    /// A shard calls a container.
+    /// A shard calls a container. Only one that is its own; but what it had in mind in the step in which it hands one over may still
+    /// be done where it does no harm: a question, or an end that has begun.
     pub fn container_called(&mut self, now: Millis, shard: Addr, container: ContainerId, call: &Call) {
-        if !self.books.has_at(shard, container) {
-            self.broken(
-                now,
-                "accounted",
-                format!("{container} is called ({}) before it is written down", name_of(call)),
-            );
+        let is_harmless = |was: &State| match call {
+            Call::Check | Call::Renew => true,
+            Call::Stop | Call::Destroy => matches!(was, State::Draining { .. }),
+            Call::Start(_) => false,
+        };
+        let gift = self.books.moves().at(container, shard).filter(|gift| gift.since == now);
+        if !self.books.has_at(shard, container) && !gift.is_some_and(|gift| is_harmless(&gift.was)) {
+            let what = format!("{container} is called ({}), and is not on the books of {shard:?}", name_of(call));
+            self.broken(now, "accounted", what);
         }
     }
 
@@ -333,11 +382,33 @@ impl Oracle {
 
     /// A shard answers a caller.
     pub fn shard_replied(&mut self, now: Millis, shard: Addr, reply: &Result<Assignment, Refusal>) {
-        if let Ok(assignment) = reply
-            && !self.books.is_assigned(shard, assignment.container, assignment.epoch)
-        {
+        let Ok(assignment) = reply else { return };
+        *self.outcomes.entry(assignment.outcome).or_default() += 1;
+        if !self.books.is_assigned(shard, assignment.container, assignment.epoch) {
             self.broken(now, "sticky", format!("{shard:?} hands out {assignment:?}, which is not what it wrote"));
         }
+    }
+
+    /// A shard tells a caller which container an id has.
+    pub fn found(&mut self, now: Millis, shard: Addr, session: &SessionId, found: Option<ContainerId>) {
+        let has = self.container_of(shard, session);
+        if has != found {
+            self.broken(now, "sticky", format!("{shard:?} says that {session:?} has {found:?}, and it has {has:?}"));
+        }
+    }
+
+    /// A shard tells a caller that an id has given up the container that it had. It may have another already.
+    pub fn given_up(&mut self, now: Millis, shard: Addr, session: &SessionId, had: Option<ContainerId>) {
+        let has = self.container_of(shard, session);
+        if has.is_some() && has == had {
+            self.broken(now, "sticky", format!("{shard:?} says that {session:?} is released, and it has {has:?}"));
+        }
+    }
+
+    /// The container that an id of a shard's pool has, at whichever shard.
+    pub fn container_of(&self, shard: Addr, session: &SessionId) -> Option<ContainerId> {
+        let Addr::Shard { pool, .. } = shard else { return None };
+        self.books.container_of(&(pool, session.clone()))
     }
 
     /// A shard answers a caller that it has answered before, or that it never had.
@@ -347,31 +418,18 @@ impl Oracle {
 
     // --- The coordinator
 
-    /// The coordinator has taken a step, and what it wrote is durable.
-    pub fn coordinator_stepped(
-        &mut self,
-        now: Millis,
-        before: PlanVersion,
-        after: PlanVersion,
-        registry: &Registry,
-        drops_override: bool,
-    ) {
-        if after < before {
-            self.broken(now, "all-or-nothing", format!("from {before:?} back to {after:?}"));
-        }
-        let mut broken = Vec::new();
-        self.books.registry(registry, drops_override, &mut broken);
-        for (promise, what) in broken {
-            self.broken(now, promise, what);
-        }
+    /// A deploy is made.
+    pub fn deployed(&mut self, stamp: u64, config: &Rc<Config>) {
+        self.caps.deployed(stamp, config);
     }
 
-    /// An administrator has put a configuration, and it was taken, or refused. One that would move ids is refused whole.
-    pub fn config_put(&mut self, now: Millis, config: &Config, in_force: &Registry, taken: bool) {
-        let moves =
-            |(name, pool): (&PoolName, &Pool)| in_force.pools.get(name).is_some_and(|has| has.shards != pool.shards);
-        if taken && config.pools.iter().any(moves) {
-            self.broken(now, "all-or-nothing", "a configuration is taken that moves ids".to_owned());
+    /// The coordinator has taken a step, and what it wrote is durable.
+    pub fn coordinator_stepped(&mut self, now: Millis, in_force: &InForce<'_>, drops_override: bool) {
+        let mut broken = Vec::new();
+        self.changes.step(in_force, drops_override, &self.books, &mut broken);
+        self.caps.put_in_force(in_force.version, in_force.config);
+        for (promise, what) in broken {
+            self.broken(now, promise, what);
         }
     }
 
@@ -427,6 +485,16 @@ impl Oracle {
     /// The books, for what is asked at the end.
     pub fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// The limits and credits, for what is asked at the end.
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// How many changes of a shard count have begun, and how many of them are over.
+    pub fn migrations(&self) -> (u64, u64) {
+        self.changes.migrations()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Which faults a seed has, and how often, differs from seed to seed (swarm testing, Groce et al. 2012): with everything
 //! on at once, much of what one fault alone would reveal stays hidden behind the others.
 
+mod plots;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,9 @@ use cf_warm_pools::core::gateway::Replay;
 use cf_warm_pools::core::id::SessionId;
 use serde_json::{Map, Value};
 
-use settings::{change, config, in_no_hurry, pool, rates};
+pub use plots::Plot;
+use plots::{Plan, SHARD_COUNTS};
+use settings::{change, config};
 
 use crate::dice::{Dice, Key, Stream};
 use crate::faults::{Fault, Rates, Strike};
@@ -25,7 +28,9 @@ use crate::world::network::By;
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pub seed: u64,
+    pub plot: Plot,
     pub climate: Climate,
+    pub habitat: Habitat,
     pub rates: Rates,
     /// Only these faults, of those the rates would bring: a run that was shrunk.
     pub only: Option<BTreeSet<Strike>>,
@@ -58,6 +63,23 @@ impl Climate {
             Self::Swarm => false,
         }
     }
+}
+
+/// What a world is like, beside what goes wrong in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habitat {
+    /// How long each process takes to be ready; none: each another time.
+    pub boot: Option<Millis>,
+    pub borrowing: Borrowing,
+}
+
+/// Whether shards lend each other warm containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Borrowing {
+    #[default]
+    On,
+    /// No shard is told of another's stock, and who asks all the same is refused.
+    Off,
 }
 
 /// Something that is done from outside.
@@ -100,6 +122,11 @@ pub enum What {
     },
     /// An administrator sets a configuration.
     PutConfig(usize),
+    /// An administrator sets what is in force, with another shard count for a pool (as far as its `max_instances` allows).
+    Reshard {
+        pool: u32,
+        shards: u32,
+    },
     DropOverride,
     /// A new version of the Worker rolls out, within this time.
     Deploy {
@@ -138,6 +165,8 @@ pub enum What {
         target: Target,
         by: i64,
     },
+    /// Somebody counts the containers of every shard, for the report.
+    Count,
 }
 
 /// Whom it strikes.
@@ -163,42 +192,59 @@ pub fn session(id: u32) -> SessionId {
 impl Schedule {
     /// The run of a seed.
     pub fn of_seed(seed: u64) -> Self {
+        let plot = Plot::of_seed(seed);
         let mut draw = Dice::new(seed).stream(SCHEDULE);
-        let climate = match draw.below(40) {
-            0 | 1 => Climate::Calm,
-            2 => Climate::NoCoordinator,
-            _ => Climate::Swarm,
-        };
-        let rates = match climate {
-            Climate::Swarm => rates(&mut draw),
-            Climate::Calm | Climate::NoCoordinator => Rates::none(),
-        };
-        let pools = draw.between(1, 3) as u32;
-        let mut bases: Vec<Map<String, Value>> = (0..pools).map(|_| pool(&mut draw)).collect();
-        if climate.serves_everybody() {
-            bases.iter_mut().for_each(in_no_hurry);
-        }
+        // What came later draws its own lots, so that the seeds of before stay what they were.
+        let mut late = Dice::new(seed).stream(LATER);
+        let plan = plot.plan(&mut draw, &mut late);
+        let mut schedule = Self::of_plan(seed, plan, &mut draw, &mut late);
+        schedule.operations.sort_by_key(|operation| operation.at);
+        schedule
+    }
+
+    fn of_plan(seed: u64, plan: Plan, draw: &mut Stream, late: &mut Stream) -> Self {
+        let Plan { plot, climate, rates, bases, routers, duration, ids, reshards, outage } = plan;
+        let pools = bases.len() as u32;
         let mut configs = vec![Rc::new(config(bases.iter().cloned().map(Some)))];
         // Without its coordinator nothing can be changed, and in fair weather nothing should be that takes a pool away.
         let changes = if climate.serves_everybody() { 0 } else { draw.between(0, 4) };
         for _ in 0..changes {
-            let changed: Vec<Option<Map<String, Value>>> = bases.iter().map(|base| change(&mut draw, base)).collect();
+            let changed: Vec<Option<Map<String, Value>>> = bases.iter().map(|base| change(draw, base)).collect();
             configs.push(Rc::new(config(changed.into_iter())));
         }
-        let routers = draw.between(1, 4) as u32;
-        let duration = Millis(draw.between(60_000, 300_000));
-        let mut schedule =
-            Self { seed, climate, rates, only: None, routers, configs, operations: Vec::new(), duration };
-        schedule.add_traffic(&mut draw, pools);
-        schedule.add_changes(&mut draw, pools);
-        schedule.add_blows(&mut draw, pools);
+        let routers = routers.unwrap_or_else(|| draw.between(1, 4) as u32);
+        let duration = duration.unwrap_or_else(|| Millis(draw.between(60_000, 300_000)));
+        let mut schedule = Self {
+            seed,
+            plot,
+            climate,
+            habitat: Habitat::default(),
+            rates,
+            only: None,
+            routers,
+            configs,
+            operations: Vec::new(),
+            duration,
+        };
+        schedule.add_traffic(draw, pools, ids);
+        schedule.add_changes(draw, pools);
+        schedule.add_blows(draw, pools);
+        schedule.operations.extend(reshards);
+        if plot == Plot::Everyday && climate != Climate::NoCoordinator {
+            schedule.add_reshards(late, pools);
+        }
         if climate == Climate::NoCoordinator {
             // From the very beginning, or from when every shard has its plan.
-            let at = if draw.chance(0.5) { Millis(0) } else { FIRST_PLANS };
-            schedule.operations.retain(|operation| operation.at >= at);
-            let what = What::CoordinatorDown { duration };
+            let (at, lasts) = outage.unwrap_or_else(|| {
+                let at = if draw.chance(0.5) { Millis(0) } else { FIRST_PLANS };
+                (at, duration)
+            });
+            if outage.is_none() {
+                schedule.operations.retain(|operation| operation.at >= at);
+            }
+            let what = What::CoordinatorDown { duration: lasts };
             schedule.operations.push(Operation { at, what });
-            if at == FIRST_PLANS {
+            if at > Millis(0) {
                 let wakes = (0..pools).map(|pool| What::Lookup { router: 0, pool, id: 0 });
                 schedule.operations.extend(wakes.map(|what| Operation { at: Millis(0), what }));
             }
@@ -207,7 +253,6 @@ impl Schedule {
             // Whoever gives an id up while others use it turns them away.
             schedule.operations.retain(|operation| !matches!(operation.what, What::Release { .. }));
         }
-        schedule.operations.sort_by_key(|operation| operation.at);
         schedule
     }
 
@@ -245,9 +290,9 @@ impl Schedule {
         Self { configs: self.configs.iter().map(adapt).collect(), ..self.clone() }
     }
 
-    fn add_traffic(&mut self, draw: &mut Stream, pools: u32) {
+    fn add_traffic(&mut self, draw: &mut Stream, pools: u32, (fewest, most): (u64, u64)) {
         let count = draw.between(700, 1_500);
-        let ids: Vec<u64> = (0..pools).map(|_| draw.between(3, 60)).collect();
+        let ids: Vec<u64> = (0..pools).map(|_| draw.between(fewest, most)).collect();
         // From even to very uneven: a few ids have most of the requests.
         let skew = 1.0 + 3.0 * draw.unit();
         let mut burst: Option<(u64, u64)> = None;
@@ -293,10 +338,29 @@ impl Schedule {
         }
         for _ in 0..draw.below(3) {
             let pool = draw.below(u64::from(pools)) as u32;
-            changes.push(What::ShutdownPrewarmed { pool, index: draw.below(4) as u32 });
+            changes.push(What::ShutdownPrewarmed { pool, index: draw.below(self.most_shards()) as u32 });
         }
         for what in changes {
             self.operations.push(Operation { at: Millis(draw.below(duration)), what });
+        }
+    }
+
+    /// Now and then a pool gets another shard count, whatever else goes on.
+    fn add_reshards(&mut self, late: &mut Stream, pools: u32) {
+        if late.chance(0.4) {
+            for _ in 0..late.between(1, 3) {
+                let what =
+                    What::Reshard { pool: late.below(u64::from(pools)) as u32, shards: late.pick(&SHARD_COUNTS) };
+                self.operations.push(Operation { at: Millis(late.below(self.duration.0)), what });
+            }
+        }
+    }
+
+    /// So many shards, or a few more, are worth to be struck.
+    fn most_shards(&self) -> u64 {
+        match self.plot {
+            Plot::Resharding | Plot::LongOutage => 16,
+            Plot::Everyday | Plot::SharedClass => 4,
         }
     }
 
@@ -312,11 +376,11 @@ impl Schedule {
                 }
             }
         };
-        let routers = self.routers;
+        let (routers, most_shards) = (self.routers, self.most_shards());
         let target = |draw: &mut Stream| match draw.below(10) {
             0 => Target::Coordinator,
             1 => Target::Router(draw.below(u64::from(routers)) as u32),
-            2..6 => Target::Shard { pool: draw.below(u64::from(pools)) as u32, index: draw.below(4) as u32 },
+            2..6 => Target::Shard { pool: draw.below(u64::from(pools)) as u32, index: draw.below(most_shards) as u32 },
             _ => Target::Container { nth: draw.draw() as u32 },
         };
         some(draw, Fault::Evicted, 10, &mut |draw| What::Evict(target(draw)));
@@ -362,3 +426,4 @@ impl fmt::Display for Operation {
 const FIRST_PLANS: Millis = Millis::from_secs(5);
 
 const SCHEDULE: Key = Key::new(20);
+const LATER: Key = Key::new(23);

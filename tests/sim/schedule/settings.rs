@@ -3,14 +3,17 @@
 use cf_warm_pools::config::{Config, parse_value};
 use serde_json::{Map, Value, json};
 
+use super::plots::SHARD_COUNTS;
 use crate::dice::Stream;
 use crate::faults::{Fault, Rates};
 
 /// How often what goes wrong, in this seed.
-pub fn rates(draw: &mut Stream) -> Rates {
+pub fn rates(draw: &mut Stream, late: &mut Stream) -> Rates {
     let mut rates = Rates::none();
     for fault in Fault::ALL {
         let (least, most) = match fault {
+            Fault::TransferReplyLost | Fault::PushDelayed => (0.01, 0.4),
+            Fault::TransferCut | Fault::ChangeCut => (0.005, 0.1),
             Fault::LostBefore | Fault::LostAfter | Fault::Delayed => (0.002, 0.1),
             Fault::Duplicated => (0.002, 0.05),
             Fault::Evicted => (0.0005, 0.01),
@@ -32,6 +35,11 @@ pub fn rates(draw: &mut Stream) -> Rates {
                 (1.0, 1.0)
             }
         };
+        let is_late = matches!(
+            fault,
+            Fault::TransferReplyLost | Fault::PushDelayed | Fault::TransferCut | Fault::ChangeCut
+        );
+        let draw = if is_late { &mut *late } else { &mut *draw };
         let on = draw.chance(0.6);
         let rate = least * f64::powf(most / least, draw.unit());
         if on {
@@ -92,8 +100,7 @@ pub fn change(draw: &mut Stream, base: &Map<String, Value>) -> Option<Map<String
             keys.insert("max_instances".into(), json!(draw.between(shards, shards + 12)));
         }
         3 => drop(keys.insert("start".into(), json!({ "env": { "V": draw.below(3).to_string() } }))),
-        // Not to be had: the ids would move.
-        4 => drop(keys.insert("shards".into(), json!(draw.between(1, 4)))),
+        4 => drop(keys.insert("shards".into(), json!(draw.pick(&SHARD_COUNTS)))),
         5 => {
             let other = if keys["container"] == "AGENT" { "AGENT_2" } else { "CLASS_2" };
             keys.insert("container".into(), json!(other));

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::resolved::{Millis, Pool, PoolName};
 use cf_warm_pools::core::coordinator::Coordinator;
 use cf_warm_pools::core::gateway::Replay;
-use cf_warm_pools::core::id::ShardId;
+use cf_warm_pools::core::id::{ContainerId, ShardId, ShardIndex};
 use cf_warm_pools::core::outcome::RefusalCode;
 use cf_warm_pools::core::shard::{Spec, State};
 
 use super::Simulation;
 use crate::objects::peer::PeerObject;
-use crate::oracle::Fate;
+use crate::objects::shard::ShardObject;
+use crate::oracle::{Fate, Move};
 use crate::schedule::{Climate, session};
 use crate::world::Happening;
 use crate::world::message::{Addr, pool_name, pool_number};
@@ -27,10 +28,13 @@ const LONGEST_STARTS: Millis = Millis::from_secs(20);
 const LONGEST_DEAD: Millis = Millis::from_secs(90);
 /// No caller waits longer for a shard: not for two checks of a container that it doubts, and then for its own time.
 const LONGEST_WAIT: Millis = Millis::from_secs(120);
+/// How long a container may be on its way from one shard to another.
+const LONGEST_MOVE: Millis = Millis::from_secs(30);
 /// How long after the last fault somebody looks at the pools: by then a router asks the coordinator again.
 const LOOKS_AFTER: Millis = Millis::from_secs(10);
-/// How often, and with which pause, it is looked at whether all is well before something is wrong.
-const LOOKS: u32 = 40;
+/// How often, and with which pause, it is looked at whether all is well before something is wrong: for longer than three of the
+/// longest refresh intervals, the time that a surplus has to go.
+const LOOKS: u32 = 80;
 const LOOK_AGAIN: Millis = Millis(500);
 
 impl Simulation<'_> {
@@ -91,19 +95,20 @@ impl Simulation<'_> {
         }
         self.over = true;
         let now = self.world.now;
-        let config = self.coordinator.reloaded().config();
+        let coordinator = self.coordinator.reloaded();
+        let config = coordinator.config();
         for (request, pool) in self.probes.clone() {
             let settings = config.pools.get(&pool_name(pool));
             // Where there is a limit some ids may find it reached; where a start may take longer than callers wait, they may
             // wait in vain: one start after the other, for the five of them.
-            let limited = settings.is_some_and(|pool| pool.max_instances.is_some());
+            let limited = coordinator.capacity(&pool_name(pool)).is_some();
             let hurried = settings.is_some_and(|pool| pool.acquire_timeout < LONGEST_STARTS);
             match self.world.oracle.fate_of(request).cloned() {
                 Some(Fate::Served(_)) => {}
                 Some(Fate::Refused(RefusalCode::AtCapacity)) if limited => {}
                 Some(Fate::Refused(RefusalCode::Timeout)) if limited || hurried => {}
                 // Nothing has been started for long, and what is started now does not come in time.
-                Some(Fate::Refused(RefusalCode::StartFailed)) if hurried => {}
+                Some(Fate::Refused(RefusalCode::StartFailed)) if limited || hurried => {}
                 other => {
                     let promise = if self.peers.is_some() { "unwedgeable" } else { "converging" };
                     self.world.oracle.broken(now, promise, format!("the last {request:?} came to {other:?}"));
@@ -189,10 +194,26 @@ impl Simulation<'_> {
             wrong.push(("converging", format!("{shard} has not acknowledged {:?}", coordinator.version())));
         }
         let active = coordinator.config();
+        for (pool, from) in coordinator.moving_from() {
+            wrong.push(("converging", format!("{pool} still moves from {from:?}: {:?}", coordinator.migration(&pool))));
+        }
         for shard in coordinator.shards() {
             let is_active = active.pools.contains_key(&shard.pool);
             if let Err(what) = self.check_shard(&shard, is_active, &coordinator) {
                 wrong.push(("converging", format!("{shard}: {what}")));
+            }
+        }
+        for shard in self.shards.values() {
+            let count = self.coordinator.registry().pools.get(&shard.id().pool).map_or(0, |pool| pool.shards.get());
+            if shard.id().index.0 >= count
+                && let Err(what) = self.check_removed(shard)
+            {
+                wrong.push(("converging", format!("{} is no more, and {what}", shard.id())));
+            }
+        }
+        for (name, pool) in &active.pools {
+            if let Err(what) = self.check_pool(name, pool) {
+                wrong.push(("converging", format!("{name}: {what}")));
             }
         }
         wrong
@@ -238,7 +259,7 @@ impl Simulation<'_> {
             let longest = match &row.state {
                 State::Starting => Some(Millis::from_secs(60)),
                 State::Draining { .. } => Some(plan.pool.drain_timeout + Millis::from_secs(40)),
-                State::Warm { .. } | State::Assigned { .. } => None,
+                State::Warm { .. } | State::Assigned { .. } | State::Moving { .. } => None,
             };
             if longest.is_some_and(|longest| now > since + longest) {
                 return Err(format!("{} is {:?} since {:?}", row.container, row.state, now - since));
@@ -258,11 +279,78 @@ impl Simulation<'_> {
                 }
             }
         }
-        let target = plan.share.warm_target;
-        let full = plan.share.max_instances.is_some_and(|max| count >= max);
+        if let Some((container, gift)) = self.world.oracle.books().moves().of(addr).next() {
+            if now > gift.since + LONGEST_MOVE {
+                return Err(format!("{container} is on its way to {:?} since {:?}", gift.to, now - gift.since));
+            }
+        }
+        let target = self.world.oracle.books().target_of(addr);
+        let caps = self.world.oracle.caps();
+        let full = caps.is_full(pool_number(&shard.pool), self.world.oracle.books());
         if warm > target || (warm < target && !full) {
-            return Err(format!("{warm} are warm of {target}, {count} in all, of {:?}", plan.share.max_instances));
+            return Err(format!("{warm} are warm of {target}, {count} in all, credits {:?}", caps.row_of(addr)));
         }
         Ok(())
+    }
+
+    /// A shard beyond the count in force has nothing left, and keeps no credit from the others.
+    fn check_removed(&self, shard: &ShardObject) -> Result<(), String> {
+        let (addr, oracle) = (Addr::of_shard(shard.id()), &self.world.oracle);
+        let count = oracle.books().count(addr) as usize + oracle.books().moves().of(addr).count();
+        let credits = oracle.caps().credits_of(addr, oracle.books()).unwrap_or(0);
+        let generation = oracle.caps().row_of(addr).map_or(0, |credits| credits.generation);
+        // Of those by code alone the coordinator knows nothing, nor does it need them.
+        if count > 0 || (credits > 0 && generation > 0) {
+            return Err(format!("has {count} containers and {credits} credits"));
+        }
+        Ok(())
+    }
+
+    /// The shards of a pool together.
+    fn check_pool(&self, name: &PoolName, pool: &Pool) -> Result<(), String> {
+        let (number, oracle) = (pool_number(name), &self.world.oracle);
+        let all = || (0..pool.shards.get()).map(|index| Addr::Shard { pool: number, index });
+        let targets: Vec<u32> = all().map(|addr| oracle.books().target_of(addr)).collect();
+        if targets.iter().sum::<u32>() != pool.warm_target {
+            return Err(format!("its shards are to keep {targets:?} warm, and it {}", pool.warm_target));
+        }
+        let Some(terms) = self.coordinator.registry().terms.get(name) else { return Ok(()) };
+        // What the coordinator takes to be with the shards is with them: no credit is stranded on the way.
+        let mut known: i128 = (0..pool.shards.get().max(terms.shards.get()))
+            .map(|index| i128::from(terms.base(ShardIndex(index))))
+            .sum();
+        for (shard, row) in self.coordinator.ledger() {
+            if shard.pool == *name && row.generation == terms.generation {
+                known += i128::from(row.given) - i128::from(row.returned);
+            }
+        }
+        let mut had = 0;
+        for (addr, _) in oracle.books().plans().iter().filter(|(addr, _)| pool_of(**addr) == Some(number)) {
+            let Some(credits) = oracle.caps().row_of(*addr).filter(|row| row.generation == terms.generation) else {
+                continue;
+            };
+            let moved = credits.moved.get(&credits.generation).copied().unwrap_or_default();
+            had += i128::from(credits.base) + i128::from(credits.given) - i128::from(credits.returned);
+            had += i128::from(moved);
+        }
+        let with_credit = |(_, gift): &(ContainerId, &Move)| {
+            gift.credit == Some(terms.generation) && pool_of(gift.giver) == Some(number)
+        };
+        had += oracle.books().moves().all_open().filter(with_credit).count() as i128;
+        if known != had {
+            let rows: Vec<_> = self.coordinator.ledger().iter().filter(|(shard, _)| shard.pool == *name).collect();
+            let credits: Vec<_> = all().map(|addr| (addr, oracle.caps().row_of(addr))).collect();
+            return Err(format!(
+                "the coordinator takes {known} credits to be with the shards, which have {had}: {terms:?}, {rows:?}, {credits:?}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn pool_of(addr: Addr) -> Option<u32> {
+    match addr {
+        Addr::Shard { pool, .. } => Some(pool),
+        Addr::Router(_) | Addr::Coordinator | Addr::Container(_) | Addr::Admin => None,
     }
 }

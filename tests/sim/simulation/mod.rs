@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::id::ContainerId;
+use cf_warm_pools::core::outcome::Outcome;
 
 use crate::campaign::{NO_PANIC, catch};
 use crate::dice::Key;
@@ -22,6 +23,7 @@ use crate::objects::coordinator::CoordinatorObject;
 use crate::objects::peer::PeerObject;
 use crate::objects::router::RouterObject;
 use crate::objects::shard::ShardObject;
+use crate::oracle::Census;
 pub use crate::oracle::Violation;
 use crate::schedule::Schedule;
 use crate::trace::Trace;
@@ -46,6 +48,14 @@ pub struct Report {
     /// The faults that happened wherever they could.
     pub struck: Vec<Strike>,
     pub trace: Vec<String>,
+    /// How ids came by their containers, those that had none.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Changes of a shard count that have begun.
+    pub migrations: u64,
+    /// Those of them that are over.
+    pub migrated: u64,
+    /// What was counted, each time that somebody did.
+    pub counts: Vec<Census>,
 }
 
 /// How long after the last fault all must be well. The longest things take: a deploy's last object is loaded, an alarm that is
@@ -94,6 +104,8 @@ struct Simulation<'s> {
     probes: BTreeMap<RequestNo, u32>,
     /// How often it was looked at whether all is well.
     looks: u32,
+    /// What was counted, each time that somebody did.
+    counts: Vec<Census>,
     over: bool,
 }
 
@@ -114,6 +126,7 @@ impl Container {
 impl<'s> Simulation<'s> {
     fn new(schedule: &'s Schedule, trace: Trace) -> Self {
         let mut world = World::new(schedule, trace);
+        world.oracle.deployed(START.0, &schedule.configs[0]);
         world.deploys.made.push(Deploy { stamp: START.0, config: Rc::clone(&schedule.configs[0]) });
         for (index, operation) in schedule.operations.iter().enumerate() {
             world.at(START + operation.at, Happening::Operation(index));
@@ -134,6 +147,7 @@ impl<'s> Simulation<'s> {
             risks: BTreeMap::new(),
             probes: BTreeMap::new(),
             looks: 0,
+            counts: Vec::new(),
             over: false,
         }
     }
@@ -162,6 +176,10 @@ impl<'s> Simulation<'s> {
             violations: oracle.violations().to_vec(),
             hash: self.world.trace.hash(),
             struck: self.world.faults.struck().to_vec(),
+            outcomes: oracle.outcomes().clone(),
+            migrations: oracle.migrations().0,
+            migrated: oracle.migrations().1,
+            counts: self.counts,
             trace: self.world.trace.lines(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::resolved::{Millis, ShardCount};
 use cf_warm_pools::core::gateway::Replay;
 use cf_warm_pools::core::id::ContainerId;
 
@@ -10,7 +10,7 @@ use super::Simulation;
 use crate::dice::Key;
 use crate::faults::Fault;
 use crate::schedule::{Target, What, session};
-use crate::world::message::{Addr, Request, RequestNo, Then};
+use crate::world::message::{Addr, Request, RequestNo, Then, pool_name};
 use crate::world::network::By;
 use crate::world::{Deploy, Happening, hash};
 
@@ -49,6 +49,7 @@ impl Simulation<'_> {
                 let config = Box::new((*self.schedule.configs[config]).clone());
                 self.admin(Addr::Coordinator, Request::PutConfig(config));
             }
+            What::Reshard { pool, shards } => self.reshard(pool, shards),
             What::DropOverride => self.admin(Addr::Coordinator, Request::DeleteConfig),
             What::Deploy { config, within } => self.deploy(config, within),
             What::Evict(target) => {
@@ -89,7 +90,22 @@ impl Simulation<'_> {
                     self.world.clock_jumps(addr, by);
                 }
             }
+            What::Count => {
+                let census = self.world.oracle.books().census();
+                self.counts.push(census);
+            }
         }
+    }
+
+    /// What an administrator does who reads what is in force, changes a number in it, and sets it.
+    fn reshard(&mut self, pool: u32, shards: u32) {
+        let mut config = self.coordinator.reloaded().config();
+        let settings = config.pools.get_mut(&pool_name(pool)).filter(|_| self.peers.is_none());
+        let Some(settings) = settings else { return };
+        let most = settings.max_instances.unwrap_or(u32::MAX);
+        let Ok(count) = ShardCount::try_from(shards.min(most)) else { return };
+        settings.shards = count;
+        self.admin(Addr::Coordinator, Request::PutConfig(Box::new(config)));
     }
 
     fn strand(&mut self, router: u32, nth: u32, duration: Millis) {
@@ -137,7 +153,9 @@ impl Simulation<'_> {
         self.world.faults.count(Fault::Deploy);
         let newest = self.world.deploys.made.last().map_or(0, |deploy| deploy.stamp);
         let stamp = now.0.max(newest + 1);
-        self.world.deploys.made.push(Deploy { stamp, config: Rc::clone(&self.schedule.configs[config]) });
+        let config = &self.schedule.configs[config];
+        self.world.oracle.deployed(stamp, config);
+        self.world.deploys.made.push(Deploy { stamp, config: Rc::clone(config) });
         self.world.deploys.rolling_until = now + within;
         for addr in self.all() {
             let key = ROLL.of(hash(&addr)).of(self.world.deploys.made.len() as u64);

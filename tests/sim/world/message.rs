@@ -7,8 +7,10 @@ use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex
 use cf_warm_pools::core::outcome::Refusal;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest, StartReply, StartRequest, Status};
-use cf_warm_pools::wire::coordinator::{PlanQuestion, PlanReply, ReportReply, ShardReport};
-use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
+use cf_warm_pools::wire::coordinator::{Allotment, PlanQuestion, PlanReply, ReportReply, ShardReport};
+use cf_warm_pools::wire::shard::{
+    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, Delivery, PullReply, PullRequest, Receipt,
+};
 
 /// Somebody who calls or is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,8 +71,13 @@ pub enum Request {
     Configure(Box<Plan>),
     GetPlan,
     ShutdownPrewarmed,
+    Allot(Box<Allotment>),
+    // Of a shard, from a sibling.
+    Borrow(BorrowRequest),
+    Pull(Box<PullRequest>),
+    Receive(Box<Delivery>),
     // Of the coordinator.
-    Report(ShardReport),
+    Report(Box<ShardReport>),
     Plan(PlanQuestion),
     PutConfig(Box<Config>),
     DeleteConfig,
@@ -81,6 +88,18 @@ pub enum Request {
     GetState,
     Renew,
     Fetch(Fetch),
+}
+
+impl Request {
+    /// Whether it is about containers that change hands.
+    pub const fn is_transfer(&self) -> bool {
+        matches!(self, Self::Borrow(_) | Self::Pull(_) | Self::Receive(_))
+    }
+
+    /// Whether it is what the coordinator has a shard do.
+    pub const fn is_push(&self) -> bool {
+        matches!(self, Self::Configure(_) | Self::Allot(_))
+    }
 }
 
 /// A user's request, on its way to a container.
@@ -98,7 +117,7 @@ pub struct Fetch {
 #[derive(Clone, Debug)]
 pub enum Response {
     Acquired(AcquireReply),
-    /// What was found, or whether there was anything, nobody here looks at.
+    /// What was found, or whether there was anything, nobody here looks at: the oracle has, when it was said.
     Found,
     Released,
     Lease(LeaseReply),
@@ -106,7 +125,12 @@ pub enum Response {
     Configured(PlanVersion),
     ShardPlan(Option<Box<Plan>>),
     SentAway,
-    Reported(ReportReply),
+    /// To an allotment.
+    Standing(Box<ShardReport>),
+    Lent(BorrowReply),
+    Pulled(PullReply),
+    Received(Receipt),
+    Reported(Box<ReportReply>),
     RoutePlan(PlanReply),
     Put,
     View,
@@ -160,10 +184,17 @@ pub enum Then {
     SiblingPlan,
     /// A sibling was told that a container has stopped, for this call.
     Forward(CallId),
+    /// A sibling was asked for a warm container.
+    Borrow(ShardIndex),
+    /// A sibling was asked for what there is of an id.
+    Pull(ShardIndex, SessionId),
+    /// Containers were handed over to a sibling.
+    Deliver(ShardIndex),
     /// A call of the pool object of `cf-container-warm-pool`, by its number.
     Peer(u64),
     // Of the coordinator.
     Push(ShardId),
+    Allot(ShardId),
     // Of an agent.
     Lease {
         key: LeaseKey,

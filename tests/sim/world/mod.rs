@@ -23,7 +23,7 @@ use twox_hash::XxHash64;
 use super::dice::{Dice, Key};
 use super::faults::{Fault, Faults};
 use super::oracle::Oracle;
-use super::schedule::Schedule;
+use super::schedule::{Habitat, Schedule};
 use super::trace::Trace;
 use clock::Clocks;
 use kv::Kv;
@@ -104,6 +104,7 @@ pub struct World {
     /// The true time. Objects see it through their clocks.
     pub now: Millis,
     pub dice: Dice,
+    pub habitat: Habitat,
     pub faults: Faults,
     pub clocks: Clocks,
     pub network: Network,
@@ -181,6 +182,7 @@ impl World {
         Self {
             now: START,
             dice,
+            habitat: schedule.habitat,
             faults: Faults::new(schedule.rates.clone(), schedule.only.clone()),
             clocks: Clocks::new(dice),
             network: Network::default(),

@@ -84,10 +84,14 @@ impl World {
                 self.after(latency, Happening::Answered(id));
             }
         } else {
-            call.loses_answer = self.faults.strikes(self.dice, Fault::LostAfter, key);
+            call.loses_answer = self.faults.strikes(self.dice, Fault::LostAfter, key)
+                || (request.is_transfer() && self.faults.strikes(self.dice, Fault::TransferReplyLost, key));
             let slow = self.faults.strikes(self.dice, Fault::Delayed, key);
             call.slow_answer = slow && self.dice.chance(key.of(2), 0.5);
-            let slow_request = slow && !call.slow_answer;
+            let held_up = from == Addr::Coordinator
+                && request.is_push()
+                && self.faults.strikes(self.dice, Fault::PushDelayed, key);
+            let slow_request = (slow && !call.slow_answer) || held_up;
             let delay = if slow_request { self.dice.between(key.of(3), 500, 60_000) } else { latency };
             // Nobody repeats a user's request behind the router's back.
             call.fetch = match &request {

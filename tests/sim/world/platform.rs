@@ -156,7 +156,7 @@ impl World {
         } else if self.faults.strikes(self.dice, Fault::StartSlow, key) {
             Some(self.dice.between(key.of(1), 5_000, 60_000))
         } else {
-            Some(self.dice.between(key.of(1), 100, 3_000))
+            Some(self.habitat.boot.unwrap_or_else(|| self.dice.between(key.of(1), 100, 3_000)))
         };
         let terminates_after = if self.faults.strikes(self.dice, Fault::IgnoresSigterm, key) {
             None

@@ -310,6 +310,7 @@ impl Object for AgentObject {
                 let answer = match answer {
                     Ok(Response::Lease(LeaseReply::Granted(ttl))) => LeaseAnswer::Granted(ttl),
                     Ok(Response::Lease(LeaseReply::Denied)) => LeaseAnswer::Denied,
+                    Ok(Response::Lease(LeaseReply::Elsewhere(shard))) => LeaseAnswer::Elsewhere(shard),
                     Ok(_) | Err(_) => LeaseAnswer::Failed,
                 };
                 Input::LeaseAnswered { key, asked_at, answer }

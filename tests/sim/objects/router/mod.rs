@@ -1,6 +1,7 @@
 //! An isolate of the Worker: the requests of users, and what is remembered between them.
 //!
-//! What decides is the real code: [`Routing`], [`RouteCache`](cf_warm_pools::core::gateway::RouteCache), [`Dispatch`] and
+//! What decides is the real code: [`Routing`], [`Owner`](cf_warm_pools::core::gateway::Owner),
+//! [`RouteCache`](cf_warm_pools::core::gateway::RouteCache), [`Dispatch`] and
 //! [`hint`](cf_warm_pools::core::gateway::hint). The asynchronous code around them, `src/edge/client/{pool,isolate}.rs`, is
 //! told again here with a state for each of its awaits:
 //!
@@ -32,7 +33,7 @@ use std::collections::BTreeMap;
 use cf_warm_pools::config::Config;
 use cf_warm_pools::config::resolved::{BindingName, Millis, PoolName, ShardCount};
 use cf_warm_pools::core::gateway::dispatch::MAX_SENDS;
-use cf_warm_pools::core::gateway::{Destination, Replay};
+use cf_warm_pools::core::gateway::{Destination, InForce, Replay};
 use cf_warm_pools::core::id::SessionId;
 use cf_warm_pools::core::plan::PlanVersion;
 use cf_warm_pools::wire::coordinator::{ConfigView, PlanQuestion, PlanReply};
@@ -42,7 +43,7 @@ use crate::dice::Key;
 use crate::oracle::Fate;
 use crate::world::message::{Addr, Answer, CallId, Request, RequestNo, Response, Then, pool_name};
 use crate::world::{Private, World, hash};
-use owner::{AtOwner, MAX_CALLS, Question, What};
+use owner::{AtOwner, MAX_ASKS, MAX_TOLD, Question, What};
 use turn::{Isolate, Turn};
 use way::Way;
 
@@ -229,9 +230,9 @@ impl RouterObject {
         let Some(isolate) = &mut self.isolate else { return };
         match answer {
             Ok(Response::RoutePlan(PlanReply::Changed(view))) => {
-                let ConfigView { version, source, config } = *view;
+                let ConfigView { version, source, config, moving_from, credits } = *view;
                 let before = isolate.version();
-                if isolate.adopt(version, source, config) {
+                if isolate.adopt(InForce { version, source, config, moving_from, credits }) {
                     world.oracle.routes_by(world.now, self.addr, before, version);
                     world.trace.note(world.now, || format!("{:?} routes by {version:?}", self.addr));
                 }
@@ -288,7 +289,7 @@ impl Wish {
         match self {
             Self::Request(_) => pool.longest_dispatch(),
             Self::Container => pool.longest_question(),
-            Self::Owner(_) => times(DEADLINE, u64::from(MAX_CALLS)),
+            Self::Owner(_) => times(DEADLINE, u64::from(MAX_ASKS + MAX_TOLD)),
         }
     }
 }
@@ -337,7 +338,7 @@ impl Pool {
 
     /// How long one question to the shards can take.
     fn longest_question(&self) -> Millis {
-        times(self.acquire_timeout + ACQUIRE_MARGIN, u64::from(MAX_CALLS))
+        times(self.acquire_timeout + ACQUIRE_MARGIN, u64::from(MAX_ASKS)) + times(DEADLINE, u64::from(MAX_TOLD))
     }
 
     /// How long a request can take, all in all.

@@ -1,15 +1,18 @@
 //! A router alone, among shards and containers that say what a test has them say.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use cf_warm_pools::config::resolved::{BindingName, Millis};
+use cf_warm_pools::config::resolved::{BindingName, Millis, ShardCount};
 use cf_warm_pools::config::{Config, parse_json};
 use cf_warm_pools::core::agent::Refusal as FenceRefusal;
 use cf_warm_pools::core::coordinator::ConfigSource;
+use cf_warm_pools::core::gateway::owner::MAX_ROUNDS;
 use cf_warm_pools::core::gateway::{Replay, Sticky, hint};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
-use cf_warm_pools::core::plan::PlanVersion;
+use cf_warm_pools::core::plan::{Plan, PlanVersion};
+use cf_warm_pools::core::route::shard_of;
 use cf_warm_pools::wire::coordinator::{ConfigView, PlanReply};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 use libtest_mimic::Trial;
@@ -24,12 +27,14 @@ use crate::world::{Deploy, Happening, Private, World};
 
 /// All tests of a router.
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 18] = [
+    let tests: [(&str, fn()); 20] = [
         ("a_known_id_goes_straight_to_its_container", a_known_id_goes_straight_to_its_container),
         ("a_stale_memory_costs_one_question", a_stale_memory_costs_one_question),
         ("nothing_is_remembered_of_containers_without_a_fence", nothing_is_remembered_of_containers_without_a_fence),
         ("a_wrong_shard_count_is_corrected_for_good", a_wrong_shard_count_is_corrected_for_good),
         ("shards_that_disagree_for_ever_are_given_up", shards_that_disagree_for_ever_are_given_up),
+        ("a_shard_that_is_behind_is_handed_the_plan", a_shard_that_is_behind_is_handed_the_plan),
+        ("a_plan_that_a_shard_told_of_is_fetched_there", a_plan_that_a_shard_told_of_is_fetched_there),
         ("a_call_that_throws_is_repeated_once", a_call_that_throws_is_repeated_once),
         ("a_lookup_and_a_release_that_throw_are_repeated_once", a_lookup_and_a_release_that_throw_are_repeated_once),
         ("a_hint_serves_before_the_shard_has_answered", a_hint_serves_before_the_shard_has_answered),
@@ -96,7 +101,7 @@ fn a_wrong_shard_count_is_corrected_for_good() {
     let mut stage = Stage::new();
     let in_force = |call: (Addr, &Request)| match call.1 {
         Request::Acquire(AcquireRequest { shards: Some(2), .. }) => assigns(call, 1),
-        Request::Acquire(_) => Some(refused(RefusalCode::WrongShard, Some(2))),
+        Request::Acquire(_) => Some(wrong_shard(1, 2)),
         _ => assigns(call, 1),
     };
     stage.router.get_container(&mut stage.world, RequestNo(1), 0, &id());
@@ -108,15 +113,62 @@ fn a_wrong_shard_count_is_corrected_for_good() {
 
 fn shards_that_disagree_for_ever_are_given_up() {
     let mut stage = Stage::new();
+    let mut version = 0;
     stage.router.get_container(&mut stage.world, RequestNo(1), 0, &id());
     let calls = stage.play(|(_, request)| match request {
         Request::Acquire(AcquireRequest { shards, .. }) => {
-            Some(refused(RefusalCode::WrongShard, Some(if *shards == Some(2) { 3 } else { 2 })))
+            version += 1;
+            Some(wrong_shard(version, if *shards == Some(2) { 3 } else { 2 }))
         }
         _ => None,
     });
-    assert_eq!(calls, ["acquire", "acquire", "acquire"]);
+    assert_eq!(calls, vec!["acquire"; MAX_ROUNDS as usize + 1]);
     stage.expect(&[(1, "Refused(WrongShard)")]);
+}
+
+fn a_shard_that_is_behind_is_handed_the_plan() {
+    let mut stage = Stage::new();
+    stage.coordinator = Coordinator::Changed(config("AGENT", &["p0"]));
+    stage.router.lookup(&mut stage.world, RequestNo(1), 0, &id());
+    assert_eq!(stage.play(|_| Some(Response::Found)), ["lookup"]);
+    let mut works_by = 0;
+    stage.request(2, Replay::Anytime);
+    let calls = stage.play(|call| match call.1 {
+        Request::Configure(plan) => {
+            works_by = plan.version.version;
+            assert_eq!((works_by, plan.pool.shards.get()), (1, 4));
+            Some(Response::Configured(plan.version))
+        }
+        Request::Acquire(_) if works_by == 0 => Some(wrong_shard(0, 3)),
+        _ => assigns(call, 1),
+    });
+    assert_eq!(calls, ["acquire", "configure", "acquire", "fetch 1"]);
+    stage.expect(&[(1, "Done"), (2, "Served")]);
+}
+
+fn a_plan_that_a_shard_told_of_is_fetched_there() {
+    let mut stage = Stage::new();
+    let first = shard_of(&pool_name(0), &id(), ShardCount::try_from(4).unwrap());
+    let newest = PlanVersion { version: 7, stamp: 1 };
+    let settings = config("AGENT", &["p0"]).pools.into_values().next().unwrap();
+    let settings = settings.with_shards(ShardCount::try_from(OTHER_COUNT).unwrap()).unwrap();
+    let plan = Plan::fixed(newest, settings, None, first);
+    let second = plan.owner_of(&pool_name(0), &id());
+    assert_ne!(first, second);
+    let mut handed = false;
+    stage.request(1, Replay::Anytime);
+    let calls = stage.play(|call| match (call.0, call.1) {
+        (_, Request::GetPlan) => Some(Response::ShardPlan(Some(Box::new(plan.clone())))),
+        (_, Request::Configure(plan)) => {
+            handed = true;
+            Some(Response::Configured(plan.version))
+        }
+        (Addr::Shard { index, .. }, Request::Acquire(_)) if index == first.0 => Some(wrong_shard(7, OTHER_COUNT)),
+        (_, Request::Acquire(_)) if !handed => Some(wrong_shard(3, 4)),
+        _ => assigns(call, 1),
+    });
+    assert_eq!(calls, ["acquire", "acquire", "plan", "configure", "acquire", "fetch 1"]);
+    stage.expect(&[(1, "Served")]);
 }
 
 fn a_call_that_throws_is_repeated_once() {
@@ -407,6 +459,8 @@ impl Coordinator {
                 version: PlanVersion { version: 1, stamp: 1 },
                 source: ConfigSource::Admin,
                 config: config.clone(),
+                moving_from: BTreeMap::new(),
+                credits: BTreeMap::new(),
             })),
             Self::Silent => return None,
         };
@@ -423,8 +477,11 @@ fn assigns((_, request): (Addr, &Request), number: u128) -> Option<Response> {
     })
 }
 
-fn refused(code: RefusalCode, shards: Option<u32>) -> Response {
-    let refusal = Refusal { code, message: String::new(), retry_after_millis: None, shards };
+/// A shard says that by this version there are so many shards, and that another has the id.
+fn wrong_shard(version: u64, shards: u32) -> Response {
+    let (plan, shards) = (Some(PlanVersion { version, stamp: 1 }), Some(shards));
+    let refusal =
+        Refusal { code: RefusalCode::WrongShard, message: String::new(), retry_after_millis: None, plan, shards };
     Response::Acquired(AcquireReply::Refused(refusal))
 }
 
@@ -465,6 +522,8 @@ fn named(to: Addr, request: &Request) -> String {
         (Some(to), _) => format!("fetch {}", if to == container(1) { 1 } else { 2 }),
         (None, Request::Lookup(_)) => "lookup".to_owned(),
         (None, Request::Release(_)) => "release".to_owned(),
+        (None, Request::Configure(_)) => "configure".to_owned(),
+        (None, Request::GetPlan) => "plan".to_owned(),
         (None, _) => "acquire".to_owned(),
     }
 }
@@ -481,6 +540,8 @@ fn key() -> String {
     hint::key(&pool_name(0), &id())
 }
 
+/// A shard count by which another shard has the id than of four.
+const OTHER_COUNT: u32 = 16;
 /// How late a slow shard answers.
 const SLOW: Millis = Millis::from_secs(1);
 /// A read of the id cache that nobody began: it wakes the stage, to give the answers that were held back.

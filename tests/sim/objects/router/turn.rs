@@ -7,14 +7,14 @@
 use std::rc::Rc;
 
 use cf_warm_pools::config::Config;
-use cf_warm_pools::config::resolved::{BindingName, Millis, ShardCount};
+use cf_warm_pools::config::resolved::{BindingName, Millis};
 use cf_warm_pools::core::agent::Refusal as FenceRefusal;
 use cf_warm_pools::core::coordinator::ConfigSource;
 use cf_warm_pools::core::gateway::hint::{self, Correction};
-use cf_warm_pools::core::gateway::{Destination, Fences, RouteCache, Routing, Sticky};
-use cf_warm_pools::core::id::SessionId;
+use cf_warm_pools::core::gateway::{Destination, Fences, InForce, Known, RouteCache, Routing, Sticky};
+use cf_warm_pools::core::id::{SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::Assignment;
-use cf_warm_pools::core::plan::PlanVersion;
+use cf_warm_pools::core::plan::{Plan, PlanVersion};
 
 use super::{FETCH_LIMIT, Pool};
 use crate::dice::Key;
@@ -70,8 +70,8 @@ impl Isolate {
         self.routing.version()
     }
 
-    pub fn adopt(&mut self, version: PlanVersion, source: ConfigSource, config: Config) -> bool {
-        self.routing.adopt(version, source, config)
+    pub fn adopt(&mut self, in_force: InForce) -> bool {
+        self.routing.adopt(in_force)
     }
 
     /// A shard has said of a container whether it has a fence.
@@ -111,12 +111,19 @@ impl Turn<'_> {
         });
     }
 
-    pub fn shards_in_force(&self) -> ShardCount {
-        self.isolate.routing.shards(&self.pool.name).unwrap_or(self.pool.shards)
+    /// How many shards the pool has.
+    pub fn known(&self) -> Known {
+        self.isolate.routing.known(&self.pool.name).unwrap_or_else(|| Known::guess(self.pool.shards))
     }
 
-    pub fn correct_shards(&mut self, shards: ShardCount) {
-        self.isolate.routing.correct_shards(&self.pool.name, shards);
+    /// What has been told of that is news for others, too.
+    pub fn correct_shards(&mut self, told: Known) {
+        self.isolate.routing.correct_shards(&self.pool.name, told);
+    }
+
+    /// A plan for a shard that has an older one.
+    pub fn plan_for(&self, index: ShardIndex) -> Option<Plan> {
+        self.isolate.routing.plan_for(&self.pool.name, index)
     }
 
     pub fn remembered(&mut self) -> Option<Sticky> {

@@ -1,17 +1,28 @@
 //! The `WarmPool` object: a [`Shard`] with what `src/edge/warm_pool_do` does around it.
 //!
-//! One step is: the machine's step, its writes in one transaction, the alarm; and only then what it wants done. A transaction
-//! that fails throws the object away with all it had in memory, and nothing of the step is done.
+//! One step is: the machine's step, its writes in one transaction, the alarm; and only then what it wants done, and what a
+//! sibling that asks is answered. A transaction that fails throws the object away with all it had in memory, and nothing of the
+//! step is done.
+//!
+//! | file | part |
+//! |---|---|
+//! | [`calls`] | calls to containers |
+//! | [`plans`] | where its plan comes from; reports to the coordinator |
+//! | [`siblings`] | containers that change hands |
 
 mod calls;
 mod plans;
+mod siblings;
 
 use std::collections::BTreeMap;
 
-use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::resolved::{Millis, ShardCount};
 use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Refusal};
-use cf_warm_pools::core::shard::{Action, Effects, Entropy, Finding, Input, Rows, Shard, WaiterId, Write};
+use cf_warm_pools::core::plan::Plan;
+use cf_warm_pools::core::shard::{
+    Action, Answer as SiblingAnswer, Delivery, Effects, Entropy, Finding, Input, LeaseVerdict, Rows, Shard, State, WaiterId, Write,
+};
 use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 
@@ -40,23 +51,36 @@ pub struct ShardObject {
     steps: u64,
     /// How many random numbers it has drawn.
     drawn: u64,
+    /// How many of its deliveries have ended.
+    deliveries: u64,
 }
 
 struct Memory {
     machine: Shard,
     /// Whether it has taken a step since it was loaded: what loading mends is written with the first.
     stepped: bool,
-    waiters: BTreeMap<WaiterId, (CallId, Millis)>,
+    /// Who waits for a container, or to know of one, and since when.
+    waiters: BTreeMap<WaiterId, (Waiter, Millis)>,
     next_waiter: u64,
     /// Calls that wait for the shard to be told its plan; none while nobody asks for it.
     planless: Option<Vec<(CallId, Request)>>,
     /// Reports of containers that siblings were asked about: how many have not answered.
     forwarded: BTreeMap<CallId, u32>,
+    /// Who has been told in this step what there is of an id, or why that is not known.
+    located: Vec<(Waiter, Result<(), Refusal>)>,
+}
+
+/// Somebody who waits for an answer of the machine.
+#[derive(Clone, Debug)]
+enum Waiter {
+    Acquire(CallId),
+    Lookup(CallId, SessionId),
+    Release(CallId, SessionId),
 }
 
 impl ShardObject {
     pub fn new(id: ShardId) -> Self {
-        Self { addr: Addr::of_shard(&id), id, rows: Rows::default(), memory: None, steps: 0, drawn: 0 }
+        Self { addr: Addr::of_shard(&id), id, rows: Rows::default(), memory: None, steps: 0, drawn: 0, deliveries: 0 }
     }
 
     pub fn id(&self) -> &ShardId {
@@ -89,7 +113,7 @@ impl ShardObject {
         if let Some(plan) = plan_of_deploy(&machine, world, self.addr) {
             let mut entropy = Luck::new(world.dice, self.addr, &mut self.drawn);
             let mut fx = Effects::new(&mut entropy);
-            machine.adopt(plan, &mut fx);
+            machine.adopt(now, plan, &mut fx);
             let Effects { writes, events, .. } = fx;
             self.steps += 1;
             if world.faults.strikes(world.dice, Fault::WriteFailed, STEP.of(hash(&self.addr)).of(self.steps)) {
@@ -107,6 +131,7 @@ impl ShardObject {
             next_waiter: 0,
             planless: None,
             forwarded: BTreeMap::new(),
+            located: Vec::new(),
         });
         true
     }
@@ -119,8 +144,13 @@ impl ShardObject {
 
     /// One step. False when the object was thrown away.
     fn drive(&mut self, world: &mut World, input: Input) -> bool {
+        self.step(world, input).is_some()
+    }
+
+    /// One step, and what it has a sibling answered that asks. None when the object was thrown away.
+    fn step(&mut self, world: &mut World, input: Input) -> Option<Option<SiblingAnswer>> {
         self.load(world);
-        let Some(mut memory) = self.memory.take() else { return false };
+        let mut memory = self.memory.take()?;
         self.steps += 1;
         let key = STEP.of(hash(&self.addr)).of(self.steps);
         let now = world.clock(self.addr);
@@ -128,7 +158,7 @@ impl ShardObject {
         let mut entropy = Luck::new(world.dice, self.addr, &mut self.drawn);
         let mut fx = Effects::new(&mut entropy);
         memory.machine.step(now, input, &mut fx);
-        let Effects { writes, actions, events, .. } = fx;
+        let Effects { writes, actions, events, answer, .. } = fx;
         if on(AdapterMutant::ActBeforeWrite) {
             for action in actions.clone() {
                 self.perform(world, &mut memory, action);
@@ -138,12 +168,13 @@ impl ShardObject {
             world.trace.note(world.now, || format!("{}: the transaction fails", self.id));
             if on(AdapterMutant::CarryOnAfterFailedWrite) {
                 self.memory = Some(memory);
-                return true;
+                return Some(answer);
             }
             // What it holds is ahead of what is written: it is thrown away.
             world.drop_memory(self.addr);
-            return false;
+            return if on(AdapterMutant::AnswerBeforeWrite) && answer.is_some() { Some(answer) } else { None };
         }
+        let cut = self.cut_after(&writes).filter(|&fault| world.faults.strikes(world.dice, fault, key));
         self.apply(&writes);
         memory.stepped = true;
         world.oracle.shard_stepped(world.now, self.addr, &memory.machine, now, &writes, &events);
@@ -153,13 +184,36 @@ impl ShardObject {
         if !on(AdapterMutant::StepWithoutAlarm) {
             world.set_alarm(self.addr, memory.machine.next_timeout());
         }
+        if cut.is_some() {
+            self.memory = Some(memory);
+            self.forget(world);
+            return None;
+        }
         if !on(AdapterMutant::ActBeforeWrite) {
             for action in actions {
                 self.perform(world, &mut memory, action);
             }
         }
         self.memory = Some(memory);
-        true
+        Some(answer)
+    }
+
+    /// The fault that may drop the object once this is written.
+    fn cut_after(&self, writes: &[Write]) -> Option<Fault> {
+        let is_moving = |container: &ContainerId| {
+            self.rows.containers.get(container).is_some_and(|row| matches!(row.state, State::Moving { .. }))
+        };
+        let transfers = writes.iter().any(|write| match write {
+            Write::PutChannel(..) => true,
+            Write::DeleteContainer(container) => is_moving(container),
+            _ => false,
+        });
+        let changes = |write: &Write| matches!(write, Write::PutPlan(_) | Write::PutCredits(_) | Write::PutTarget(_));
+        if transfers {
+            Some(Fault::TransferCut)
+        } else {
+            writes.iter().any(changes).then_some(Fault::ChangeCut)
+        }
     }
 
     fn apply(&mut self, writes: &[Write]) {
@@ -171,15 +225,26 @@ impl ShardObject {
             Action::Reply(waiter, reply) => {
                 world.oracle.shard_replied(world.now, self.addr, &reply);
                 match memory.waiters.remove(&waiter) {
-                    Some((call, _)) => world.answer(call, Response::Acquired(acquired(reply))),
+                    Some((Waiter::Acquire(call), _)) => world.answer(call, Response::Acquired(acquired(reply))),
+                    Some((waiter @ (Waiter::Lookup(..) | Waiter::Release(..)), _)) => {
+                        unreachable!("{waiter:?} is answered {reply:?}")
+                    }
                     None => world.oracle.answered_twice(world.now, self.addr),
                 }
             }
             Action::Call { container, binding, call } => self.call(world, container, &binding, call),
             Action::Report => {
-                let plan = memory.machine.plan().map(|plan| plan.version);
-                self.report(world, plan, PEER_DEADLINE, Then::Report);
+                let report = memory.machine.report(world.clock(self.addr));
+                self.report(world, report, PEER_DEADLINE, Then::Report);
             }
+            Action::Located(waiter, located) => match memory.waiters.remove(&waiter) {
+                // What is to be done about it is a step of its own.
+                Some((waiter, _)) => memory.located.push((waiter, located.map(drop))),
+                None => world.oracle.answered_twice(world.now, self.addr),
+            },
+            Action::Borrow { from } => self.ask_to_lend(world, from),
+            Action::Pull { from, id, plan } => self.pull(world, from, id, *plan),
+            Action::Deliver { to, delivery } => self.deliver(world, to, delivery),
         }
     }
 
@@ -207,12 +272,17 @@ impl ShardObject {
         shards: Option<u32>,
         suspect: Option<ContainerId>,
     ) {
+        let waiter = self.wait(world, Waiter::Acquire(call));
+        self.drive(world, Input::Acquire { waiter, id, shards, suspect });
+    }
+
+    fn wait(&mut self, world: &mut World, waiter: Waiter) -> WaiterId {
         let now = world.now;
         let memory = self.memory(world);
-        let waiter = WaiterId(memory.next_waiter);
+        let id = WaiterId(memory.next_waiter);
         memory.next_waiter += 1;
-        memory.waiters.insert(waiter, (call, now));
-        self.drive(world, Input::Acquire { waiter, id, shards, suspect });
+        memory.waiters.insert(id, (waiter, now));
+        id
     }
 
     /// A call that takes a plan, when there is one, or certainly none.
@@ -221,20 +291,45 @@ impl ShardObject {
             Request::Acquire(AcquireRequest { id, shards, suspect }) => {
                 self.acquire_with_plan(world, call, id, shards, suspect);
             }
-            Request::Lookup(id) => match self.find(world, &id) {
-                Ok(_) => world.answer(call, Response::Found),
-                Err(refusal) => world.answer(call, Response::Refused(refusal)),
-            },
-            Request::Release(id) => match self.find(world, &id) {
-                Ok(_) => {
-                    world.oracle.released(self.addr, &id);
-                    if self.drive(world, Input::Release(id)) {
-                        world.answer(call, Response::Released);
-                    }
-                }
-                Err(refusal) => world.answer(call, Response::Refused(refusal)),
-            },
+            Request::Lookup(id) => self.locate(world, Waiter::Lookup(call, id)),
+            Request::Release(id) => self.locate(world, Waiter::Release(call, id)),
             other => unreachable!("takes no plan: {other:?}"),
+        }
+    }
+
+    /// Somebody wants to know the container of an id, or to give it up: a sibling that may have it is asked first.
+    fn locate(&mut self, world: &mut World, waiter: Waiter) {
+        let (Waiter::Lookup(_, id) | Waiter::Release(_, id)) = &waiter else {
+            unreachable!("wants a container: {waiter:?}")
+        };
+        let id = id.clone();
+        let asks = !on(AdapterMutant::LookupWithoutAsking) && self.memory(world).machine.must_ask(&id);
+        if asks {
+            let waiter = self.wait(world, waiter);
+            self.drive(world, Input::Locate { waiter, id });
+        } else {
+            self.know(world, waiter);
+        }
+    }
+
+    /// All there is of the id of somebody is here, or there is nothing.
+    fn know(&mut self, world: &mut World, waiter: Waiter) {
+        let (Waiter::Acquire(call) | Waiter::Lookup(call, _) | Waiter::Release(call, _)) = waiter;
+        let (Waiter::Lookup(_, id) | Waiter::Release(_, id)) = &waiter else { return };
+        match (self.find(world, id), &waiter) {
+            (Err(refusal), _) => world.answer(call, Response::Refused(refusal)),
+            (Ok(found), Waiter::Lookup(..)) => {
+                world.oracle.found(world.now, self.addr, id, found.map(|found| found.container));
+                world.answer(call, Response::Found);
+            }
+            (Ok(_), Waiter::Acquire(_) | Waiter::Release(..)) => {
+                let had = world.oracle.container_of(self.addr, id);
+                world.oracle.released(self.addr, id);
+                if self.drive(world, Input::Release(id.clone())) {
+                    world.oracle.given_up(world.now, self.addr, id, had);
+                    world.answer(call, Response::Released);
+                }
+            }
         }
     }
 
@@ -243,6 +338,18 @@ impl ShardObject {
         match (machine.lookup(id), machine.not_here(id, None)) {
             (None, Some(refusal)) => Err(refusal),
             (found, _) => Ok(found),
+        }
+    }
+
+    /// Those who were told in the last step what there is of an id go on.
+    fn go_on_with_located(&mut self, world: &mut World) {
+        while let Some((waiter, located)) = self.memory.as_mut().and_then(|memory| memory.located.pop()) {
+            match (located, &waiter) {
+                (Ok(()), _) => self.know(world, waiter),
+                (Err(refusal), Waiter::Acquire(call) | Waiter::Lookup(call, _) | Waiter::Release(call, _)) => {
+                    world.answer(*call, Response::Refused(refusal));
+                }
+            }
         }
     }
 
@@ -256,7 +363,9 @@ impl ShardObject {
             }
             return;
         }
-        let shards = self.memory(world).machine.plan().map_or(0, |plan| plan.pool.shards.get());
+        // While ids move there are those of before, too.
+        let of_plan = |plan: &Plan| plan.from.map_or(0, ShardCount::get).max(plan.pool.shards.get());
+        let shards = self.memory(world).machine.plan().map_or(0, of_plan);
         let siblings: Vec<u32> = (0..shards).filter(|&index| index != self.id.index.0).collect();
         if forwarded || siblings.is_empty() {
             return world.answer(call, Response::Heard(false));
@@ -281,11 +390,8 @@ impl ShardObject {
     }
 }
 
-impl Object for ShardObject {
-    fn arrives(&mut self, world: &mut World, call: CallId, _from: Option<Addr>, request: Request) {
-        if !self.load(world) {
-            return world.throw(call, "the object is being restarted; try again");
-        }
+impl ShardObject {
+    fn called(&mut self, world: &mut World, call: CallId, request: Request) {
         match request {
             Request::Acquire(request) => self.acquire(world, call, request),
             request @ (Request::Lookup(_) | Request::Release(_)) => {
@@ -297,11 +403,15 @@ impl Object for ShardObject {
             }
             Request::ConfirmLease(LeaseRequest { container, session, epoch }) => {
                 let now = world.clock(self.addr);
-                let granted = self.memory(world).machine.confirm(now, container, &session, epoch);
-                if granted.is_some() {
-                    world.oracle.in_touch(world.now, container);
-                }
-                world.answer(call, Response::Lease(granted.map_or(LeaseReply::Denied, LeaseReply::Granted)));
+                let reply = match self.memory(world).machine.confirm(now, container, &session, epoch) {
+                    LeaseVerdict::Granted(ttl) => {
+                        world.oracle.in_touch(world.now, container);
+                        LeaseReply::Granted(ttl)
+                    }
+                    LeaseVerdict::Denied => LeaseReply::Denied,
+                    LeaseVerdict::Elsewhere(shard) => LeaseReply::Elsewhere(shard),
+                };
+                world.answer(call, Response::Lease(reply));
             }
             Request::ReportStopped { container, forwarded } => self.report_stopped(world, call, container, forwarded),
             Request::Configure(plan) => {
@@ -319,11 +429,21 @@ impl Object for ShardObject {
                     world.answer(call, Response::SentAway);
                 }
             }
+            Request::Allot(allotment) => {
+                if self.drive(world, Input::Allotted(allotment)) {
+                    let now = world.clock(self.addr);
+                    let report = self.memory(world).machine.report(now);
+                    world.answer(call, Response::Standing(Box::new(report)));
+                }
+            }
+            request @ (Request::Borrow(_) | Request::Pull(_) | Request::Receive(_)) => {
+                self.asked_by_sibling(world, call, request);
+            }
             other => unreachable!("not a method of a shard: {other:?}"),
         }
     }
 
-    fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
+    fn call_ended(&mut self, world: &mut World, then: Then, answer: Answer) {
         match &then {
             Then::Check(container) => world.oracle.checked(world.now, *container, finding(&answer)),
             Then::Start(container) | Then::Stop(container) if answer.is_ok() => {
@@ -353,10 +473,29 @@ impl Object for ShardObject {
             Then::FirstReport => return self.first_report_ended(world, answer),
             Then::SiblingPlan => return self.sibling_plan_ended(world, answer),
             Then::Forward(call) => return self.forward_ended(world, call, &answer),
+            then @ (Then::Borrow(_) | Then::Pull(..) | Then::Deliver(_)) => {
+                let Some(input) = self.sibling_answered(world, then, answer) else { return };
+                input
+            }
             Then::Nothing => return,
             other => unreachable!("not a call of a shard: {other:?}"),
         };
         self.drive(world, input);
+    }
+}
+
+impl Object for ShardObject {
+    fn arrives(&mut self, world: &mut World, call: CallId, _from: Option<Addr>, request: Request) {
+        if !self.load(world) {
+            return world.throw(call, "the object is being restarted; try again");
+        }
+        self.called(world, call, request);
+        self.go_on_with_located(world);
+    }
+
+    fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
+        self.call_ended(world, then, answer);
+        self.go_on_with_located(world);
     }
 
     fn private(&mut self, _world: &mut World, what: Private) {
@@ -367,6 +506,7 @@ impl Object for ShardObject {
         if !self.load(world) || !self.drive(world, Input::Woken) {
             world.set_alarm(self.addr, Some(world.clock(self.addr) + RETRY_AFTER));
         }
+        self.go_on_with_located(world);
     }
 
     fn forget(&mut self, world: &mut World) {
@@ -391,10 +531,25 @@ fn acquired(reply: Result<Assignment, Refusal>) -> AcquireReply {
 fn shown(input: &Input) -> String {
     match input {
         Input::Configured(plan) => {
-            format!("Configured({:?}, active {}, {:?})", plan.version, plan.active, plan.share)
+            format!("Configured({})", plan_in_short(plan))
+        }
+        Input::PullAsked { id, to, plan } => format!("PullAsked({id:?}, {to:?}, {})", plan_in_short(plan)),
+        Input::Receive(delivery) => {
+            let Delivery { from, plan, parcels } = &**delivery;
+            let parcels: Vec<String> = parcels
+                .iter()
+                .map(|parcel| format!("{} {} {:?} {:?}", parcel.seq, parcel.container, parcel.state, parcel.credit))
+                .collect();
+            format!("Receive({from:?}, {}, {parcels:?})", plan_in_short(plan))
         }
         other => format!("{other:?}"),
     }
+}
+
+fn plan_in_short(plan: &Plan) -> String {
+    let Plan { version, pool, active, pinned: _, from, credits, share } = plan;
+    let (from, shards) = (from.map(ShardCount::get), pool.shards.get());
+    format!("{version:?}, active {active}, {from:?} to {shards}, {credits:?}, {share:?}")
 }
 
 /// A shard's randomness.

@@ -2,25 +2,33 @@
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::id::{ShardId, ShardIndex};
-use cf_warm_pools::core::plan::{Plan, PlanVersion, Share};
+use cf_warm_pools::core::plan::{Plan, PlanVersion};
+use cf_warm_pools::core::share;
 use cf_warm_pools::core::shard::{Input, Shard};
-use cf_warm_pools::wire::coordinator::{ReportReply, ShardReport};
+use cf_warm_pools::wire::coordinator::{PlanNews, ReportReply, ShardReport};
 
 use super::ShardObject;
+use crate::objects::mutants::{AdapterMutant, on};
 use crate::world::World;
 use crate::world::message::{Addr, Answer, CallId, Request, Response, Then};
 
 const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
 
 impl ShardObject {
-    pub(super) fn report(&self, world: &mut World, plan: Option<PlanVersion>, within: Millis, then: Then) {
-        let report = Request::Report(ShardReport { shard: self.id.clone(), plan });
-        world.call(self.addr, Addr::Coordinator, report, within, then);
+    pub(super) fn report(&self, world: &mut World, report: ShardReport, within: Millis, then: Then) {
+        world.call(self.addr, Addr::Coordinator, Request::Report(Box::new(report)), within, then);
     }
 
+    /// The coordinator has answered a report: first its plan, for what is allotted goes by that.
     pub(super) fn take_report(&mut self, world: &mut World, response: Response) {
-        if let Response::Reported(ReportReply::Changed(plan)) = response {
-            self.drive(world, Input::Configured(plan));
+        let Response::Reported(reply) = response else { unreachable!("not an answer to a report: {response:?}") };
+        let ReportReply { plan, allotment } = *reply;
+        let lives = match plan {
+            PlanNews::Changed(plan) => self.drive(world, Input::Configured(plan)),
+            PlanNews::Current | PlanNews::UnknownPool => true,
+        };
+        if let Some(allotment) = allotment.filter(|_| lives && !on(AdapterMutant::AllotmentDropped)) {
+            self.drive(world, Input::Allotted(Box::new(allotment)));
         }
     }
 
@@ -30,7 +38,8 @@ impl ShardObject {
         let asking = memory.planless.is_some();
         memory.planless.get_or_insert_default().push((call, request));
         if !asking {
-            self.report(world, None, FIRST_PLAN_DEADLINE, Then::FirstReport);
+            let report = ShardReport { shard: self.id.clone(), plan: None, standing: None };
+            self.report(world, report, FIRST_PLAN_DEADLINE, Then::FirstReport);
         }
     }
 
@@ -71,8 +80,9 @@ impl ShardObject {
             let deploy = world.deploy_of(self.addr);
             let version = PlanVersion { version: 0, stamp: deploy.stamp };
             let bundled = deploy.config.pools.get(&self.id.pool);
-            let of_bundle = bundled.map(|pool| Plan::fixed(version, pool.clone(), self.id.index));
-            let of_sibling = sibling.map(|plan| Plan { share: Share::even(&plan.pool, self.id.index), ..plan });
+            let limit = share::limits(&deploy.config).get(&self.id.pool).copied();
+            let of_bundle = bundled.map(|pool| Plan::fixed(version, pool.clone(), limit, self.id.index));
+            let of_sibling = sibling.map(|plan| plan.of_sibling(self.id.index));
             if let Some(plan) = of_sibling.or(of_bundle)
                 && !self.drive(world, Input::Configured(Box::new(plan)))
             {
@@ -96,5 +106,6 @@ pub fn plan_of_deploy(machine: &Shard, world: &World, addr: Addr) -> Option<Plan
     if pool.is_none() && plan.version.version == 0 {
         return None;
     }
-    plan.deployed(pool, deploy.stamp, machine.id().index)
+    let limit = share::limits(&deploy.config).get(&machine.id().pool).copied();
+    plan.deployed(pool.map(|pool| (pool, limit)), deploy.stamp, machine.id().index)
 }

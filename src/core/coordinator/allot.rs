@@ -1,0 +1,61 @@
+//! What a shard is allotted: worked out when it is told, of what is known then.
+
+use super::Coordinator;
+use crate::config::resolved::{Millis, PoolName};
+use crate::core::allotment::{Allotment, Grant, Stocked};
+use crate::core::id::ShardId;
+
+/// How many siblings a shard is told of that have stock.
+pub const MAX_STOCKED: usize = 8;
+
+impl Coordinator {
+    /// What a shard is allotted as of the last step; none when no pool of this name was ever in force.
+    pub fn allotment_of(&self, shard: &ShardId) -> Option<Allotment> {
+        self.registry.pools.get(&shard.pool)?;
+        let row = self.ledger.row(shard);
+        let credits = self.terms_of(&shard.pool).map(|terms| Grant { generation: terms.generation, given: row.given });
+        Some(Allotment {
+            plan: self.version(),
+            warm_target: row.warm_target,
+            credits,
+            recall: self.recall_for(shard),
+            excess: self.shard_view(shard).map_or(0, |view| view.excess),
+            hold: self.hold_of(shard),
+            stocked: self.stocked(shard),
+        })
+    }
+
+    /// Notes that a shard was told what it is allotted, whether it arrives or not.
+    pub(super) fn told(&mut self, shard: &ShardId) {
+        let (now, hold) = (self.now, self.hold_of(shard));
+        let view = self.shard_view_mut(shard);
+        view.contact = Some(now);
+        if view.is_recalled {
+            view.recalled_at = Some(now);
+        }
+        // Told twice, it would let go twice as many.
+        view.excess_told = view.excess_told.saturating_add(view.excess);
+        view.excess = 0;
+        view.held_until = (hold > Millis(0)).then_some(now + hold);
+    }
+
+    /// Siblings that have stock, most first; equal ones in another order for each that asks, so that not all go to the same.
+    fn stocked(&self, shard: &ShardId) -> Vec<Stocked> {
+        let ever = self.registry.ever(&shard.pool).max(1);
+        let after_asker = |sibling: &Stocked| (sibling.shard.0 + ever - shard.index.0 % ever) % ever;
+        let mut siblings = self.all_stocked(&shard.pool);
+        siblings.retain(|sibling| sibling.shard != shard.index);
+        siblings.sort_by_key(|sibling| (std::cmp::Reverse(sibling.warm), after_asker(sibling)));
+        siblings.truncate(MAX_STOCKED);
+        siblings
+    }
+
+    fn all_stocked(&self, pool: &PoolName) -> Vec<Stocked> {
+        let stocked = |shard: ShardId| {
+            let warm = self.heard_lately(&shard).map_or(0, |heard| heard.standing.counts.warm);
+            let target = self.warm_target_of(&shard);
+            (warm > 0 || target > 0).then_some(Stocked { shard: shard.index, warm, target })
+        };
+        super::registry::shards_of(pool, self.registry.ever(pool)).filter_map(stocked).collect()
+    }
+}

@@ -1,0 +1,233 @@
+//! Containers that change hands: see [`parcel`](super::parcel) for how nothing is lost or shared.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::message::{Action, Answer, Call, ContainerKind, DrainCause, Effects, Event};
+use super::parcel::{Delivery, Paid, Parcel, Receipt};
+use super::slot::{ContainerRow, DrainPhase, State};
+use super::{Shard, Timer};
+use crate::config::resolved::Millis;
+use crate::core::id::{ContainerId, ShardIndex};
+use crate::core::mutants::{self, Mutant};
+
+/// How long until a delivery that nobody answered is sent again; longer than its call may take.
+const REDELIVER_AFTER: Millis = Millis::from_secs(6);
+/// The first pause after a delivery that failed; each further one doubles it.
+const DELIVERY_BACKOFF: Millis = Millis(500);
+/// The longest such pause.
+const MAX_DELIVERY_BACKOFF: Millis = Millis::from_secs(15);
+
+/// What is on its way to one sibling.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// By number in the channel.
+    pub parcels: BTreeMap<u64, ContainerId>,
+    /// Deliveries in a row that failed.
+    failures: u32,
+}
+
+impl Shard {
+    /// Gives a container to a sibling, with its credit. It is sent by the next [`Self::deliver`].
+    pub(super) fn hand_over(&mut self, now: Millis, container: ContainerId, to: ShardIndex, fx: &mut Effects<'_>) {
+        self.unindex(container);
+        self.timers.stop(Timer::Fence(container));
+        let credit = self.let_credit_go();
+        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let ttl = self.specs.get(&slot.row.spec).map_or(Millis(0), |spec| spec.lease_ttl);
+        let was = Box::new(slot.row.state.clone());
+        if let State::Draining { blocks: Some(id), .. } = &slot.row.state {
+            self.blocked_by.remove(id);
+        }
+        let channel = self.channels.entry(to).or_default();
+        channel.sent += 1;
+        let seq = channel.sent;
+        slot.row.state = State::Moving { to, seq, credit, was };
+        slot.pending = None;
+        // No lease may end later: the receiver counts on it, from when it has the container.
+        slot.lease_until = now + ttl;
+        self.outbox.entry(to).or_default().parcels.insert(seq, container);
+        self.dirty_channels.insert(to);
+        self.dirty.insert(container);
+        fx.events.push(Event::Moving(container, to));
+    }
+
+    /// Sends everything that is on its way to a sibling, whatever of it was sent before.
+    pub(super) fn deliver(&mut self, now: Millis, to: ShardIndex, fx: &mut Effects<'_>) {
+        let Some(outbox) = self.outbox.get(&to).filter(|outbox| !outbox.parcels.is_empty()) else { return };
+        let Some(plan) = &self.plan else { return };
+        let parcel = |(&seq, container): (&u64, &ContainerId)| {
+            let row = &self.slots.get(container)?.row;
+            let State::Moving { was, credit, .. } = &row.state else { return None };
+            let spec = self.specs.get(&row.spec)?.clone();
+            let ContainerRow { container, created, kind, .. } = *row;
+            let state = (**was).clone();
+            Some(Parcel { seq, container, spec, created, kind, state, credit: *credit })
+        };
+        let delivery = Delivery {
+            from: self.me.index,
+            plan: plan.of_sibling(to),
+            parcels: outbox.parcels.iter().filter_map(parcel).collect(),
+        };
+        fx.actions.push(Action::Deliver { to, delivery: Box::new(delivery) });
+        self.timers.set(Timer::Deliver(to), now + REDELIVER_AFTER);
+    }
+
+    /// A delivery has ended: what has arrived comes off the books.
+    pub(super) fn delivered(
+        &mut self,
+        now: Millis,
+        to: ShardIndex,
+        receipt: Option<Receipt>,
+        fx: &mut Effects<'_>,
+    ) {
+        if let Some(Receipt { paid, .. }) = receipt {
+            self.take_repaid(to, paid);
+        }
+        let Some(outbox) = self.outbox.get_mut(&to) else { return };
+        let Some(Receipt { up_to, .. }) = receipt else {
+            outbox.failures = outbox.failures.saturating_add(1);
+            let pause = DELIVERY_BACKOFF.doubled(outbox.failures - 1, MAX_DELIVERY_BACKOFF);
+            return self.timers.set(Timer::Deliver(to), Millis(now.0 + pause.0 / 2 + fx.entropy.jitter(pause.0) + 1));
+        };
+        outbox.failures = 0;
+        let left = outbox.parcels.split_off(&up_to.saturating_add(1));
+        let arrived = std::mem::replace(&mut outbox.parcels, left);
+        if outbox.parcels.is_empty() {
+            self.outbox.remove(&to);
+            self.timers.stop(Timer::Deliver(to));
+        }
+        for container in arrived.into_values() {
+            self.come_off(container);
+            fx.events.push(Event::Moved(container, to));
+        }
+    }
+
+    /// A container that was handed over has arrived.
+    fn come_off(&mut self, container: ContainerId) {
+        if let Some(slot) = self.slots.remove(&container) {
+            self.dirty.insert(container);
+            self.release_spec(slot.row.spec);
+        }
+    }
+
+    /// A sibling hands containers over. What came before is not taken again.
+    pub(super) fn receive(&mut self, now: Millis, delivery: Delivery, fx: &mut Effects<'_>) {
+        let Delivery { from, plan, parcels } = delivery;
+        self.configure(now, plan, fx);
+        let mut received = self.channels.get(&from).copied().unwrap_or_default().received;
+        for parcel in parcels {
+            if parcel.seq == received + 1 || (mutants::on(Mutant::ParcelTakenTwice) && parcel.seq <= received) {
+                received = received.max(parcel.seq);
+                self.take_in(now, from, parcel, fx);
+            }
+        }
+        let channel = self.channels.entry(from).or_default();
+        if channel.received < received {
+            channel.received = received;
+            if !mutants::on(Mutant::ChannelNotWritten) {
+                self.dirty_channels.insert(from);
+            }
+        }
+        let paid = channel.paid;
+        fx.answer = Some(Answer::Received(Receipt { up_to: received, paid }));
+    }
+
+    /// Pays a credit back for a container that was lent, out of those that are to spare.
+    fn pay_back(&mut self, to: ShardIndex, generation: u64) {
+        if self.spare() == 0 {
+            return;
+        }
+        let Some(credits) = self.credits.as_mut().filter(|credits| credits.generation == generation) else { return };
+        credits.moved(generation, -1);
+        self.credits_changed = true;
+        self.channels.entry(to).or_default().paid.add(generation);
+        self.dirty_channels.insert(to);
+    }
+
+    /// A borrower has paid credits back.
+    fn take_repaid(&mut self, by: ShardIndex, paid: Paid) {
+        let more = self.channels.entry(by).or_default().repaid.hear(paid);
+        if let Some(credits) = self.credits.as_mut().filter(|_| more > 0) {
+            credits.moved(paid.generation, i64::try_from(more).unwrap_or(i64::MAX));
+            self.credits_changed = true;
+            self.dirty_channels.insert(by);
+        }
+    }
+
+    fn take_in(&mut self, now: Millis, from: ShardIndex, parcel: Parcel, fx: &mut Effects<'_>) {
+        let Parcel { seq: _, container, spec, created, kind, state, credit } = parcel;
+        // It has been here before, and whom it was given to gives it back: so that it has arrived there, which nobody had said.
+        if let Some(State::Moving { to, seq, .. }) = self.slots.get(&container).map(|slot| &slot.row.state) {
+            let (to, seq) = (*to, *seq);
+            if let Some(outbox) = self.outbox.get_mut(&to) {
+                outbox.parcels.remove(&seq);
+            }
+            self.come_off(container);
+        }
+        let spec_id = spec.id();
+        if let Entry::Vacant(entry) = self.specs.entry(spec_id) {
+            entry.insert(spec.clone());
+            self.dirty_specs.insert(spec_id);
+        }
+        if let (Some(generation), Some(credits)) = (credit, &mut self.credits) {
+            credits.moved(generation, 1);
+            self.credits_changed = true;
+        }
+        let borrowed = matches!(state, State::Warm { .. });
+        let state = match state {
+            // It has to be told whose it is before it can serve anybody.
+            State::Warm { .. } => State::Starting,
+            // It cannot be, for its giver has asked nobody else and this shard nobody but the giver.
+            State::Assigned { id, .. } if self.by_id.contains_key(&id) => {
+                State::Draining { blocks: None, cause: DrainCause::Surplus, phase: DrainPhase::Destroying }
+            }
+            State::Moving { was, .. } => *was,
+            state @ (State::Starting | State::Assigned { .. } | State::Draining { .. }) => state,
+        };
+        let assigned = match &state {
+            State::Assigned { id, .. } => Some(id.clone()),
+            State::Starting | State::Warm { .. } | State::Draining { .. } | State::Moving { .. } => None,
+        };
+        let blocks = match &state {
+            State::Draining { blocks, .. } => blocks.clone(),
+            State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Moving { .. } => None,
+        };
+        let row = ContainerRow { container, spec: spec_id, created, kind, state };
+        self.load_container(row, now);
+        self.dirty.insert(container);
+        self.note_if_foreign(container);
+        if let Some(slot) = self.slots.get_mut(&container) {
+            slot.borrowed = borrowed;
+        }
+        fx.events.push(Event::Received(container, from));
+        if borrowed {
+            self.borrowing.arrived(from);
+            if let Some(generation) = credit {
+                self.pay_back(from, generation);
+            }
+        }
+        if let Some(id) = assigned {
+            if kind == Some(ContainerKind::Agent) {
+                // It asks its owner for leases, and reports to it. Should this not arrive, it learns it from its former owner.
+                let (binding, call) = (spec.binding.clone(), Call::Start(Box::new(spec)));
+                fx.actions.push(Action::Call { container, binding, call });
+            }
+            self.resolved(&id, fx);
+        } else if let Some(id) = blocks {
+            self.resolved(&id, fx);
+        }
+    }
+
+    /// Takes a credit away, to go with a container. Returns its generation; none where there is no limit.
+    fn let_credit_go(&mut self) -> Option<u64> {
+        self.limit()?;
+        let credits = self.credits.as_mut()?;
+        let generation = credits.generation;
+        if !mutants::on(Mutant::CreditStays) {
+            credits.moved(generation, -1);
+            self.credits_changed = true;
+        }
+        Some(generation)
+    }
+}

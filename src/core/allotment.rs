@@ -67,6 +67,8 @@ pub struct Standing {
     pub lacking: u32,
     /// Containers that it would start for its stock, if it had the credits.
     pub stock_lacking: u32,
+    /// Containers that it keeps warm.
+    pub warm_target: u32,
     /// Ids that asked for a container, per 1,000 s, lately.
     pub demand: u64,
     /// Its credits; none where there is no limit.

@@ -21,7 +21,8 @@ const MIGRATIONS: [&[&str]; 2] = [
         generation  INTEGER NOT NULL,
         given       INTEGER NOT NULL,
         returned    INTEGER NOT NULL,
-        warm_target INTEGER NOT NULL
+        warm_target INTEGER NOT NULL,
+        untold      INTEGER NOT NULL
     ) WITHOUT ROWID"],
 ];
 
@@ -41,27 +42,31 @@ struct LedgerColumns {
     given: f64,
     returned: f64,
     warm_target: f64,
+    untold: f64,
 }
 
 impl LedgerColumns {
     fn of(shard: &ShardId, row: &LedgerRow) -> Self {
-        let LedgerRow { generation, given, returned, warm_target } = *row;
+        let LedgerRow { generation, given, returned, warm_target, untold } = *row;
         // Counts of containers and of versions stay below 2^53, so that they are exact.
         let (generation, given, returned) = (generation as f64, given as f64, returned as f64);
-        Self { shard: shard.to_string(), generation, given, returned, warm_target: f64::from(warm_target) }
+        let (warm_target, untold) = (f64::from(warm_target), f64::from(u8::from(untold)));
+        Self { shard: shard.to_string(), generation, given, returned, warm_target, untold }
     }
 
     fn into_values(self) -> Vec<SqlStorageValue> {
-        let Self { shard, generation, given, returned, warm_target } = self;
-        vec![shard.into(), generation.into(), given.into(), returned.into(), warm_target.into()]
+        let Self { shard, generation, given, returned, warm_target, untold } = self;
+        let numbers = [generation, given, returned, warm_target, untold];
+        std::iter::once(shard.into()).chain(numbers.map(Into::into)).collect()
     }
 
     fn into_row(self) -> Result<(ShardId, LedgerRow), StoreError> {
-        let Self { shard, generation, given, returned, warm_target } = self;
+        let Self { shard, generation, given, returned, warm_target, untold } = self;
+        let untold = untold != 0.0;
         let count = |value: f64| whole("ledger", value);
         let warm_target = u32::try_from(count(warm_target)?).map_err(|error| unreadable("ledger", &error))?;
         let (generation, given, returned) = (count(generation)?, count(given)?, count(returned)?);
-        Ok((shard_id("ledger", &shard)?, LedgerRow { generation, given, returned, warm_target }))
+        Ok((shard_id("ledger", &shard)?, LedgerRow { generation, given, returned, warm_target, untold }))
     }
 }
 
@@ -88,7 +93,7 @@ pub fn load_coordinator(state: &State) -> Result<(Database, CoordinatorRows), St
         })
         .collect::<Result<_, StoreError>>()?;
     let ledger = database
-        .query::<LedgerColumns>("ledger", "SELECT shard, generation, given, returned, warm_target FROM ledger")?
+        .query::<LedgerColumns>("ledger", "SELECT shard, generation, given, returned, warm_target, untold FROM ledger")?
         .into_iter()
         .map(LedgerColumns::into_row)
         .collect::<Result<_, StoreError>>()?;
@@ -105,7 +110,7 @@ pub fn save_coordinator(database: &Database, writes: &[Write]) -> Result<(), Sto
                 vec![shard.to_string().into(), (version.version as f64).into(), (version.stamp as f64).into()],
             ),
             Write::PutLedger(shard, row) => database.exec(
-                "INSERT OR REPLACE INTO ledger (shard, generation, given, returned, warm_target) VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO ledger (shard, generation, given, returned, warm_target, untold) VALUES (?, ?, ?, ?, ?, ?)",
                 LedgerColumns::of(shard, row).into_values(),
             ),
         })
@@ -136,7 +141,7 @@ mod tests {
     #[test]
     fn a_row_of_the_ledger_survives_its_columns() {
         let largest = 9_007_199_254_740_991;
-        let row = LedgerRow { generation: largest, given: largest, returned: largest, warm_target: u32::MAX };
+        let row = LedgerRow { generation: largest, given: largest, returned: largest, warm_target: u32::MAX, untold: true };
         for row in [LedgerRow::default(), row] {
             assert_eq!(LedgerColumns::of(&shard(), &row).into_row().unwrap(), (shard(), row));
         }

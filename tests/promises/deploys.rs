@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cf_warm_pools::config::parse_json;
 use cf_warm_pools::config::resolved::{Config, Millis};
+use cf_warm_pools::core::allotment::{ShardReport, Standing};
 use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
 use cf_warm_pools::core::id::ShardId;
 
@@ -128,6 +129,12 @@ fn every_shard_is_told_until_it_acknowledges() {
     machine.step(at, Input::Woken, &mut fx);
     assert_eq!(fx.pushes.iter().map(|(shard, _)| shard).collect::<Vec<_>>(), [&shards[0]]);
     step(&mut machine, Input::Acknowledged(shards[0].clone(), version));
+    for shard in shards {
+        let warm_target = machine.allotment_of(&shard).unwrap().warm_target;
+        let standing = Some(Standing { warm_target, ..Standing::default() });
+        let report = ShardReport { shard, plan: Some(version), standing };
+        step(&mut machine, Input::Reported(Box::new(report)));
+    }
     assert_eq!(machine.next_timeout(), None);
 }
 

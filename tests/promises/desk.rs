@@ -177,8 +177,19 @@ impl Desk {
         self.machine.version()
     }
 
-    /// A report of a shard that works by the plan in force.
+    /// Those report that have not been heard to know what they have.
+    pub fn confirm(&mut self) {
+        let untold = self.ledger.iter().filter(|(_, row)| row.untold).map(|(shard, _)| shard.to_string());
+        for name in untold.collect::<Vec<_>>() {
+            let credits = self.credits(&name, 0, 0);
+            self.report(&name, Standing { credits, ..Standing::default() });
+        }
+    }
+
+    /// A report of a shard that works by the plan in force, and by its share.
     pub fn says(&self, name: &str, standing: Standing) -> Box<ShardReport> {
+        let warm_target = self.machine.allotment_of(&shard(name)).map_or(0, |allotment| allotment.warm_target);
+        let standing = Standing { warm_target, ..standing };
         Box::new(ShardReport { shard: shard(name), plan: Some(self.version()), standing: Some(standing) })
     }
 

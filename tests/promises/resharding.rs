@@ -243,6 +243,7 @@ fn nothing_is_due_once_all_is_told() {
     desk.report("a/1", to_move(0));
     assert!(desk.machine.next_timeout().is_some());
     desk.settle();
+    desk.confirm();
     assert_eq!(desk.machine.next_timeout(), None, "no alarm at rest");
 }
 

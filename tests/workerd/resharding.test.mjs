@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { acquire, ask, full, idsOf, lookup, moved, pools, put, rpc, serve, serveInMemory, sleep, stats, until } from "./support.mjs";
+import { acquire, ask, full, idsOf, lookup, moved, pools, put, rpc, rpcs, serve, serveInMemory, sleep, stats, until } from "./support.mjs";
 
 /** From one shard on; often enough that what is measured while ids move is a sample. */
 const CHANGES = [4, 16, 3, 1, 4, 16, 3, 5, 4, 16, 3];
@@ -199,9 +199,10 @@ describe("1 -> 4 -> 16 -> 3 shards under traffic", () => {
   });
 
   test("a second change waits for the first", async () => {
-    await put(server, of(7));
-    const view = await put(server, of(2));
-    assert.equal(view.config.pools.p.shards, 7, "the count in force");
+    const changes = [[of(7)], [of(2)]];
+    const views = await rpcs(server, "POOL_COORDINATOR", "coordinator", "putConfig", ...changes);
+    const told = views.map(({ config, movingFrom }) => [config.pools.p.shards, movingFrom.p]);
+    assert.deepEqual(told, [[7, 3], [7, 3]], "the second is taken, and its count is not in force yet");
     const seen = await moved(server, 2);
     // A look may come too late for one or the other, and sees neither both at once nor any third.
     const steps = [...new Set(seen.map(({ from, to }) => `${from} -> ${to}`))];

@@ -72,11 +72,17 @@ export async function stats(server, pool = "p") {
 }
 
 /** Calls a method of a Durable Object as a JavaScript Worker would; throws what it throws. */
-export async function rpc(server, binding, object, method, ...args) {
-  const answer = await server.fetch("/rpc", {
-    method: "POST",
-    body: JSON.stringify({ binding, object, method, args }),
-  });
+export function rpc(server, binding, object, method, ...args) {
+  return rpcDoor(server, { binding, object, method, args });
+}
+
+/** Calls it once for each list of arguments, in this order and without waiting in between. */
+export function rpcs(server, binding, object, method, ...calls) {
+  return rpcDoor(server, { binding, object, method, calls });
+}
+
+async function rpcDoor(server, call) {
+  const answer = await server.fetch("/rpc", { method: "POST", body: JSON.stringify(call) });
   const { value, error } = await answer.json();
   if (error) throw Object.assign(new Error(error.message), error);
   return value;

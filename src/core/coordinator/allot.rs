@@ -1,10 +1,14 @@
 //! What a shard is allotted: worked out when it is told, of what is known then.
 
 use super::Coordinator;
+use super::outbox::Lane;
 use crate::config::resolved::{Millis, PoolName};
-use crate::core::allotment::{Allotment, Grant, Stocked};
+use crate::core::allotment::{Allotment, Grant, Standing, Stocked};
 use crate::core::id::ShardId;
+use crate::core::plan::PlanVersion;
 
+/// How long after a shard was told what it has, and has not been heard to know it, it is told again.
+pub const TELL_AGAIN: Millis = Millis::from_secs(10);
 /// How many siblings a shard is told of that have stock.
 pub const MAX_STOCKED: usize = 8;
 
@@ -23,6 +27,31 @@ impl Coordinator {
             hold: self.hold_of(shard),
             stocked: self.stocked(shard),
         })
+    }
+
+    /// Notes whether a shard goes by what it is allotted.
+    pub(super) fn note_told(&mut self, shard: &ShardId, plan: PlanVersion, standing: &Standing) {
+        let row = self.ledger.row(shard);
+        let given = self.terms_of(&shard.pool).map_or(Some(row.given), |terms| {
+            standing.credits.filter(|credits| credits.generation == terms.generation).map(|credits| credits.given)
+        });
+        let knows = plan >= self.version() && given == Some(row.given) && standing.warm_target == row.warm_target;
+        if row.untold && knows {
+            self.ledger.update(shard, |row| row.untold = false);
+        }
+    }
+
+    /// Tells those again that have not been heard to know what they have. One that is idle does not report by itself.
+    pub(super) fn tell_again(&mut self) {
+        let now = self.now;
+        let is_due = |shard: &&ShardId| {
+            let contact = self.shard_view(shard).and_then(|view| view.contact);
+            self.registry.knows(shard) && contact.is_none_or(|at| at > now || now - at >= TELL_AGAIN)
+        };
+        let due: Vec<ShardId> = self.ledger.untold().iter().filter(is_due).cloned().collect();
+        for shard in due {
+            self.owe(&shard, Lane::Ask);
+        }
     }
 
     /// Notes that a shard was told what it is allotted, whether it arrives or not.

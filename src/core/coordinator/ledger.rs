@@ -23,6 +23,8 @@ pub struct LedgerRow {
     pub returned: u64,
     /// Containers that it is to keep warm.
     pub warm_target: u32,
+    /// Whether it has not yet been heard to go by what was given, or by this target.
+    pub untold: bool,
 }
 
 impl LedgerRow {
@@ -36,6 +38,7 @@ impl LedgerRow {
 pub(super) struct Ledger {
     books: BTreeMap<PoolName, Book>,
     dirty: BTreeSet<ShardId>,
+    untold: BTreeSet<ShardId>,
 }
 
 /// The rows of a pool.
@@ -50,10 +53,14 @@ struct Book {
 impl Ledger {
     pub fn load(rows: BTreeMap<ShardId, LedgerRow>) -> Self {
         let mut books = BTreeMap::<PoolName, Book>::new();
-        for (ShardId { pool, index }, row) in rows {
-            books.entry(pool).or_default().rows.insert(index, row);
+        let mut untold = BTreeSet::new();
+        for (shard, row) in rows {
+            if row.untold {
+                untold.insert(shard.clone());
+            }
+            books.entry(shard.pool).or_default().rows.insert(shard.index, row);
         }
-        Self { books, dirty: BTreeSet::new() }
+        Self { books, dirty: BTreeSet::new(), untold }
     }
 
     /// Counts credits from this generation on.
@@ -71,8 +78,14 @@ impl Ledger {
         if row.generation == book.generation {
             row
         } else {
-            LedgerRow { generation: book.generation, warm_target: row.warm_target, ..LedgerRow::default() }
+            let LedgerRow { warm_target, untold, .. } = row;
+            LedgerRow { generation: book.generation, warm_target, untold, ..LedgerRow::default() }
         }
+    }
+
+    /// The shards that are not known to have heard what they have.
+    pub fn untold(&self) -> &BTreeSet<ShardId> {
+        &self.untold
     }
 
     /// What was given to the shards of a pool less what they returned.
@@ -91,7 +104,13 @@ impl Ledger {
         let before = self.row(shard);
         let mut row = before;
         change(&mut row);
+        row.untold |= (row.given, row.warm_target) != (before.given, before.warm_target);
         if row != before {
+            if row.untold {
+                self.untold.insert(shard.clone());
+            } else {
+                self.untold.remove(shard);
+            }
             let book = self.books.entry(shard.pool.clone()).or_default();
             book.net += row.net() - before.net();
             book.rows.insert(shard.index, row);

@@ -37,7 +37,7 @@ use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::{Plan, PlanVersion, Share};
 
-pub use allot::MAX_STOCKED;
+pub use allot::{MAX_STOCKED, TELL_AGAIN};
 pub use credits::Capacity;
 pub use ledger::LedgerRow;
 pub use migration::{ASK_AGAIN, Migration};
@@ -120,6 +120,8 @@ pub struct Coordinator {
     replying: Option<ShardId>,
     /// When shards that have to hand something over are asked again.
     ask_at: Option<Millis>,
+    /// When shards are told again that have not been heard to know what they have.
+    tell_at: Option<Millis>,
     /// When credits are called back again.
     recall_again: Option<Millis>,
     /// Whether the rows were written by code that knew less: the first step completes them.
@@ -147,6 +149,7 @@ impl Coordinator {
             outbox: Outbox::default(),
             replying: None,
             ask_at: None,
+            tell_at: None,
             recall_again: None,
             is_incomplete: false,
         };
@@ -155,6 +158,7 @@ impl Coordinator {
         }
         machine.classify();
         machine.resume_pushes();
+        machine.tell_at = (!machine.ledger.untold().is_empty()).then_some(Millis(0));
         machine.ask_at = (!machine.registry.migrations.is_empty()).then_some(Millis(0));
         machine.is_incomplete = machine.lacks_terms() || !machine.shares_fit();
         machine
@@ -203,6 +207,11 @@ impl Coordinator {
             Input::AllotFailed(shard) => self.outbox.failed(shard, now),
         }
         self.fire();
+        if self.ledger.untold().is_empty() {
+            self.tell_at = None;
+        } else {
+            self.tell_at.get_or_insert(now + TELL_AGAIN);
+        }
         self.push(fx);
         for shard in self.outbox.take_due() {
             if let Some(allotment) = self.allotment_of(&shard) {
@@ -218,7 +227,7 @@ impl Coordinator {
 
     /// When to step next, if nothing comes in before.
     pub fn next_timeout(&self) -> Option<Millis> {
-        let all = [self.pushes.retry_at(), self.outbox.next_retry(), self.ask_at, self.recall_again];
+        let all = [self.pushes.retry_at(), self.outbox.next_retry(), self.ask_at, self.tell_at, self.recall_again];
         all.into_iter().flatten().min()
     }
 
@@ -312,6 +321,7 @@ impl Coordinator {
         self.acknowledge(&shard, plan, fx);
         let Some(standing) = standing else { return self.hear_nothing(&shard) };
         let (to_move, no_room_for) = (standing.to_move, standing.no_room_for);
+        self.note_told(&shard, plan, &standing);
         self.take_credits(&shard, standing.credits);
         self.hear(&shard, plan, standing);
         self.note_room(&shard, no_room_for);
@@ -331,6 +341,11 @@ impl Coordinator {
         if self.ask_at.is_some_and(|at| at <= now) {
             self.ask_all_that_move();
             self.ask_at = (!self.registry.migrations.is_empty()).then_some(now + ASK_AGAIN);
+        }
+        self.tell_at = self.tell_at.map(|at| at.min(now + TELL_AGAIN));
+        if self.tell_at.is_some_and(|at| at <= now) {
+            self.tell_at = None;
+            self.tell_again();
         }
         self.recall_again = self.recall_again.map(|at| at.min(now + RECALL_AGAIN));
         if self.recall_again.is_some_and(|at| at <= now) {

@@ -15,16 +15,27 @@ use crate::core::id::{ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::share::largest_remainder;
 
-/// So many containers at least, on average, are kept warm by a shard that keeps any.
+/// So many containers at least, on average, are kept warm by a shard that keeps any; more of larger pools, see [`heap`].
 pub const MIN_STOCK: u32 = 8;
+/// With so little demand over all shards, in ids per 1,000 s, shares stay as they are: what is left of it says nothing.
+pub const MIN_DEMAND: u64 = 100;
 /// How many refresh intervals after the first report demand is taken to be known.
 pub const DEMAND_KNOWN_AFTER: u64 = 2;
 /// Shares are changed when one would by this part of itself, or of the average, whichever is more.
 const CHANGE: u32 = 4;
-/// A shard without demand counts as this part of the average, and one arrival in 1,000 s.
+/// A shard without demand counts as this part of the average, and so many ids per 1,000 s.
 const BASE_WEIGHT: u64 = 10;
+const BASE_DEMAND: u64 = 20;
 /// How much more demand, in halves, it takes to replace a shard that keeps stock: half as much again.
 const REPLACED_AT: u64 = 3;
+
+/// How many containers a shard is to keep warm, if any, in a pool that keeps `total`. What is warm of it at any time, while the rest
+/// is being replaced, varies with the square root; a sibling that comes to borrow must find some. (By simulation: at 10 ids a
+/// second, starts of 3 s and 42 warm, four shards of 64 with 10 each have 98 % of warm hits; with 8 each it is 97 %, with 4 it is 92 %, and
+/// with the stock spread over all, 75 %. The factor keeps that up to 420 warm.)
+fn heap(total: u32) -> u32 {
+    (total.isqrt() * 3 / 2).max(MIN_STOCK)
+}
 
 impl Coordinator {
     /// How many containers a shard is to keep warm.
@@ -55,7 +66,7 @@ impl Coordinator {
         // The clock may have gone back.
         let at = view.reweigh_at.map_or(first, |at| at.min(first));
         view.reweigh_at = Some(if at <= now { now + every } else { at });
-        if at > now || self.demand_of(pool).iter().all(|&demand| demand == 0) {
+        if at > now || self.demand_of(pool).iter().fold(0, |sum: u64, demand| sum.saturating_add(*demand)) < MIN_DEMAND {
             return;
         }
         let (shares, former) = (self.shares_by_demand(pool), self.shares_of(pool));
@@ -106,14 +117,15 @@ impl Coordinator {
 
     /// How many shards are to hold the stock.
     fn holders_wanted(&self, pool: &PoolName) -> u32 {
-        (self.total_of(pool) / MIN_STOCK).clamp(1, self.count(pool).max(1))
+        let total = self.total_of(pool);
+        (total / heap(total)).clamp(1, self.count(pool).max(1))
     }
 
     /// The shares by what was asked of each shard lately; of equal ones, those that hold stock already, then the first.
     fn shares_by_demand(&self, pool: &PoolName) -> Vec<u32> {
         let (demand, former) = (self.demand_of(pool), self.shares_of(pool));
         let sum: u64 = demand.iter().fold(0, |sum, demand| sum.saturating_add(*demand));
-        let base = 1 + sum / (BASE_WEIGHT * demand.len().max(1) as u64);
+        let base = BASE_DEMAND + sum / (BASE_WEIGHT * demand.len().max(1) as u64);
         let weights: Vec<u64> = demand.into_iter().map(|demand| demand.saturating_add(base)).collect();
         let mut ranked: Vec<(u64, usize)> = weights
             .iter()

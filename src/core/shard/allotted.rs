@@ -86,6 +86,7 @@ impl Shard {
             waiting_for: self.queue.first_arrival().map_or(Millis(0), |at| now - at),
             lacking: self.advice.lacking,
             stock_lacking: self.advice.stock_lacking,
+            warm_target: self.warm_target(),
             demand: self.demand.rate(now),
             credits: self.credits.as_ref().filter(|_| self.limit().is_some()).map(|credits| CreditReport {
                 generation: credits.generation,

@@ -193,7 +193,7 @@ impl Shard {
 }
 
 /// What the shards of a pool say together. The pool's name and configuration stand beside it in the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MergedStats {
     /// The pool's containers.
@@ -204,6 +204,12 @@ pub struct MergedStats {
     /// What happened since the shards were loaded.
     #[serde(flatten)]
     pub counters: Counters,
+    /// How many times the average the shard has that has the most assigned containers: 1 when all have the same. None when
+    /// there are none.
+    pub imbalance: Option<f64>,
+    /// Of the ids that got a container since the shards were loaded, the part (0 to 1) for which it was borrowed. None when there
+    /// were none.
+    pub borrow_rate: Option<f64>,
     /// Whether every shard answered. The numbers leave out those that did not.
     pub complete: bool,
     /// Shards that did not answer.
@@ -222,5 +228,45 @@ pub fn merge(shards: Vec<ShardStats>, missing: Vec<ShardIndex>) -> MergedStats {
         counters.add(&shard.counters);
         waiting += shard.waiting;
     }
-    MergedStats { counts, waiting, counters, complete: missing.is_empty(), missing, shards }
+    let imbalance = imbalance(&shards);
+    let borrow_rate = borrow_rate(&counters);
+    MergedStats { counts, waiting, counters, imbalance, borrow_rate, complete: missing.is_empty(), missing, shards }
+}
+
+fn imbalance(shards: &[ShardStats]) -> Option<f64> {
+    let assigned = shards.iter().map(|shard| shard.counts.assigned);
+    let (most, sum) = (assigned.clone().max()?, assigned.map(u64::from).sum::<u64>());
+    (sum > 0).then(|| f64::from(most) * shards.len() as f64 / sum as f64)
+}
+
+fn borrow_rate(counters: &Counters) -> Option<f64> {
+    let count = |outcome: Outcome| counters.outcomes.get(&outcome).copied().unwrap_or_default();
+    let (borrowed, others) = (count(Outcome::Borrowed), count(Outcome::Warm) + count(Outcome::Cold));
+    (borrowed + others > 0).then(|| borrowed as f64 / (borrowed + others) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::id::ShardId;
+    use crate::core::shard::Rows;
+
+    fn shard(index: u32, assigned: u32, outcomes: &[(Outcome, u64)]) -> ShardStats {
+        let id = ShardId { pool: "p".to_owned().try_into().unwrap(), index: ShardIndex(index) };
+        let stats = Shard::load(id, Rows::default(), Millis(0)).stats(Millis(0));
+        let counters = Counters { outcomes: outcomes.iter().copied().collect(), ..Counters::default() };
+        ShardStats { counts: Counts { assigned, ..Counts::default() }, counters, ..stats }
+    }
+
+    #[test]
+    fn the_pool_says_how_uneven_its_shards_are_and_how_much_they_borrow() {
+        let shards = vec![
+            shard(0, 30, &[(Outcome::Sticky, 500), (Outcome::Warm, 5), (Outcome::Cold, 1)]),
+            shard(1, 10, &[(Outcome::Borrowed, 2)]),
+        ];
+        let merged = merge(shards, Vec::new());
+        assert_eq!((merged.imbalance, merged.borrow_rate), (Some(1.5), Some(0.25)));
+        let nothing = merge(vec![shard(0, 0, &[])], Vec::new());
+        assert_eq!((nothing.imbalance, nothing.borrow_rate), (None, None));
+    }
 }

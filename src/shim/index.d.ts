@@ -88,6 +88,10 @@ export interface PoolStats {
   moving: number;
   total: number;
   waiting: number;
+  /** How many times the average the shard has that has the most assigned containers; null when there are none. */
+  imbalance: number | null;
+  /** Of the ids that got a container since the shards were loaded, the part for which it was borrowed; null when there were none. */
+  borrowRate: number | null;
   /** While ids move to other shards because the shard count has changed. */
   migration: { from: number; to: number; remaining: number; openShards: number } | null;
   /** How much of the limit the shards have leased; null without a limit. */

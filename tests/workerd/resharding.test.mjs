@@ -158,7 +158,7 @@ describe("1 -> 4 -> 16 -> 3 shards under traffic", () => {
   after(() => server?.stop());
 
   test("every id keeps its container, no request fails, and few take longer", { timeout: 170_000 }, async (t) => {
-    const traffic = new Traffic(server, homes).start(16);
+    const traffic = new Traffic(server, homes).start(24);
     const guests = new Guests(server).start(100);
     const [calm, moving] = [[], []];
     await sleep(1_000);
@@ -259,6 +259,31 @@ describe("routers and shards that have not heard of it", () => {
     assert.ok(now.version.version > version.version, JSON.stringify([version, now.version]));
     await moved(server, 6);
     await assertAtHome(server, homes);
+  });
+});
+
+describe("a container class in JavaScript", () => {
+  const of = (shards) => pools({ container: "PLAIN", warm_target: 1, shards });
+  let server;
+  before(async () => void (server = await serve(of(1))));
+  after(() => server?.stop());
+
+  test("its containers move too, and their ends are heard by whoever has them then", async () => {
+    const plain = async (id) => (await (await ask(server, id)).json()).plain;
+    const ids = IDS.slice(0, 12);
+    const homes = new Map();
+    for (const id of ids) homes.set(id, await plain(id));
+    await put(server, of(3));
+    for (const id of ids) assert.equal(await plain(id), homes.get(id), id);
+    await moved(server, 3);
+    const { shards, assigned } = await stats(server);
+    assert.equal(assigned, ids.length);
+    assert.ok(shards.filter((shard) => shard.assigned > 0).length > 1, "some have moved");
+    for (const id of ids) assert.equal(await plain(id), homes.get(id), id);
+    const { shard } = await lookup(server, ids[0]);
+    const other = (shard + 1) % 3;
+    assert.equal(await rpc(server, "WARM_POOL", `p/${other}`, "reportStopped", homes.get(ids[0])), true);
+    assert.equal(await lookup(server, ids[0]), null);
   });
 });
 

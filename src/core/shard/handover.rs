@@ -219,9 +219,10 @@ impl Shard {
         }
     }
 
-    /// Takes a credit away, to go with a container. Returns its generation; none where there is no limit.
+    /// Takes a credit away, to go with a container. Returns its generation; none where there is no limit, or no credit.
     fn let_credit_go(&mut self) -> Option<u64> {
-        self.limit()?;
+        // One that has more containers than credits, for the limit is new or was lowered, has none to give.
+        self.limit().filter(|&limit| limit > 0)?;
         let credits = self.credits.as_mut()?;
         let generation = credits.generation;
         if !mutants::on(Mutant::CreditStays) {

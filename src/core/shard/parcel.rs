@@ -97,7 +97,7 @@ pub struct Parcel {
     pub kind: Option<ContainerKind>,
     /// Where it is in its life; never `Moving`.
     pub state: State,
-    /// The generation of the credit that goes along; none where there is no limit.
+    /// The generation of the credit that goes along; none where there is no limit, or its giver had no credit for it.
     #[serde(default)]
     pub credit: Option<u64>,
 }

@@ -62,7 +62,7 @@ pub enum State {
         to: ShardIndex,
         /// Counts what goes there, from 1.
         seq: u64,
-        /// The generation of the credit that goes along; none where there was no limit.
+        /// The generation of the credit that goes along; none where there was no limit, or no credit.
         credit: Option<u64>,
         /// The state it arrives in.
         was: Box<State>,

@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn a_row_of_the_ledger_survives_its_columns() {
         let largest = 9_007_199_254_740_991;
-        let row = LedgerRow { generation: largest, given: largest, returned: largest, warm_target: u32::MAX, untold: true };
+        let row =
+            LedgerRow { generation: largest, given: largest, returned: largest, warm_target: u32::MAX, untold: true };
         for row in [LedgerRow::default(), row] {
             assert_eq!(LedgerColumns::of(&shard(), &row).into_row().unwrap(), (shard(), row));
         }

@@ -122,14 +122,13 @@ impl Shard {
                 self.take_in(now, from, parcel, fx);
             }
         }
-        let channel = self.channels.entry(from).or_default();
-        if channel.received < received {
-            channel.received = received;
+        if self.channels.get(&from).copied().unwrap_or_default().received < received {
+            self.channels.entry(from).or_default().received = received;
             if !mutants::on(Mutant::ChannelNotWritten) {
                 self.dirty_channels.insert(from);
             }
         }
-        let paid = channel.paid;
+        let paid = self.channels.get(&from).copied().unwrap_or_default().paid;
         fx.answer = Some(Answer::Received(Receipt { up_to: received, paid }));
     }
 
@@ -147,7 +146,8 @@ impl Shard {
 
     /// A borrower has paid credits back.
     fn take_repaid(&mut self, by: ShardIndex, paid: Paid) {
-        let more = self.channels.entry(by).or_default().repaid.hear(paid);
+        let Some(channel) = self.channels.get_mut(&by) else { return };
+        let more = channel.repaid.hear(paid);
         if let Some(credits) = self.credits.as_mut().filter(|_| more > 0) {
             credits.moved(paid.generation, i64::try_from(more).unwrap_or(i64::MAX));
             self.credits_changed = true;

@@ -10,7 +10,9 @@ const SOON: Millis = Millis::from_secs(20);
 
 /// Two shards, of a pool that may have ten containers: five credits each, and a coordinator.
 fn pool(warm_target: u32) -> Siblings {
-    let keys = format!(r#""warm_target": {warm_target}, "max_instances": 10, "refresh_interval": "2s", "acquire_timeout": "5s""#);
+    let keys = format!(
+        r#""warm_target": {warm_target}, "max_instances": 10, "refresh_interval": "2s", "acquire_timeout": "5s""#
+    );
     let mut pool = Siblings::new(2, &keys);
     pool.reshard(2);
     let shards = pool.plan_of.pool.shards;

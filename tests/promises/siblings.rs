@@ -403,7 +403,10 @@ impl Siblings {
             if let Some((before, at)) = self.mapping.insert(id.clone(), (*container, *epoch)) {
                 let same = before == *container && at == *epoch;
                 let lives = moving.contains(&before) || own.contains_key(&before);
-                assert!(same || (at < *epoch && before != *container), "sticky: {id:?} had {before} at {at:?}, and has {container} at {epoch:?}, the former lives: {lives}");
+                assert!(
+                    same || (at < *epoch && before != *container),
+                    "sticky: {id:?} had {before} at {at:?}, and has {container} at {epoch:?}, the former lives: {lives}"
+                );
             }
         }
         for container in &self.running {

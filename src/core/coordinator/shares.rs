@@ -66,7 +66,8 @@ impl Coordinator {
         // The clock may have gone back.
         let at = view.reweigh_at.map_or(first, |at| at.min(first));
         view.reweigh_at = Some(if at <= now { now + every } else { at });
-        if at > now || self.demand_of(pool).iter().fold(0, |sum: u64, demand| sum.saturating_add(*demand)) < MIN_DEMAND {
+        if at > now || self.demand_of(pool).iter().fold(0, |sum: u64, demand| sum.saturating_add(*demand)) < MIN_DEMAND
+        {
             return;
         }
         let (shares, former) = (self.shares_by_demand(pool), self.shares_of(pool));

@@ -152,13 +152,7 @@ impl Shard {
     }
 
     /// A sibling has answered, or not.
-    pub(super) fn borrowed(
-        &mut self,
-        now: Millis,
-        from: ShardIndex,
-        reply: Option<BorrowReply>,
-        fx: &mut Effects<'_>,
-    ) {
+    pub(super) fn borrowed(&mut self, now: Millis, from: ShardIndex, reply: Option<BorrowReply>, fx: &mut Effects<'_>) {
         let BorrowReply { lent, left } = reply.unwrap_or(BorrowReply { lent: false, left: 0 });
         self.borrowing.note(now, from, left);
         let is_it = |attempt: &Attempt| attempt.asked == from && !attempt.is_coming;

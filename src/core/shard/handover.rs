@@ -74,13 +74,7 @@ impl Shard {
     }
 
     /// A delivery has ended: what has arrived comes off the books.
-    pub(super) fn delivered(
-        &mut self,
-        now: Millis,
-        to: ShardIndex,
-        receipt: Option<Receipt>,
-        fx: &mut Effects<'_>,
-    ) {
+    pub(super) fn delivered(&mut self, now: Millis, to: ShardIndex, receipt: Option<Receipt>, fx: &mut Effects<'_>) {
         if let Some(Receipt { paid, .. }) = receipt {
             self.take_repaid(to, paid);
         }

@@ -40,8 +40,8 @@ pub use credits::Credits;
 pub use gate::{BASE_BACKOFF, BREAKER, CEILING_TTL, Ceiling, GateRow, MAX_BACKOFF};
 pub use health::{CHECKS_PER_REFRESH, LEASE_MARGIN, NEGATIVES, UNKNOWNS, WARM_CHECKS_PER_REFRESH};
 pub use message::{
-    Action, Answer, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, LeaseVerdict, Spec, SpecId,
-    WaiterId, Write,
+    Action, Answer, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, LeaseVerdict, Spec,
+    SpecId, WaiterId, Write,
 };
 pub use parcel::{BorrowReply, Channel, Delivery, Paid, Parcel, PullReply, Receipt, Target};
 pub use slot::{ContainerRow, DrainPhase, State};

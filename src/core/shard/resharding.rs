@@ -166,14 +166,7 @@ impl Shard {
     }
 
     /// A sibling owns an id by its plan, and asks for all there is of it.
-    pub(super) fn pull_asked(
-        &mut self,
-        now: Millis,
-        id: &SessionId,
-        to: ShardIndex,
-        plan: Plan,
-        fx: &mut Effects<'_>,
-    ) {
+    pub(super) fn pull_asked(&mut self, now: Millis, id: &SessionId, to: ShardIndex, plan: Plan, fx: &mut Effects<'_>) {
         self.configure(now, plan, fx);
         let owner = self.plan.as_ref().map(|plan| plan.owner_of(&self.me.pool, id));
         if owner != Some(to) || to == self.me.index {

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use cf_warm_pools::config::resolved::Millis;
-use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write};
+use cf_warm_pools::core::coordinator::{
+    ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write,
+};
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::PlanVersion;
-use cf_warm_pools::wire::coordinator::{Allotment, ConfigView, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
+use cf_warm_pools::wire::coordinator::{
+    Allotment, ConfigView, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport,
+};
 
 use super::Object;
 use crate::dice::Key;
@@ -115,7 +119,8 @@ impl CoordinatorObject {
                 Write::PutLedger(shard, row) => drop(self.ledger.insert(shard, row)),
             }
         }
-        let in_force = InForce { before, version, registry: &self.registry, config: &config, moving_from: &moving_from };
+        let in_force =
+            InForce { before, version, registry: &self.registry, config: &config, moving_from: &moving_from };
         world.oracle.coordinator_stepped(world.now, &in_force, drops_override);
         if version != before {
             let counts: Vec<_> = config.pools.iter().map(|(name, pool)| (name.as_str(), pool.shards.get())).collect();
@@ -222,7 +227,8 @@ impl Object for CoordinatorObject {
         if let Some(Memory { machine, .. }) = self.memory.take() {
             let loaded = self.reloaded();
             let all = machine.shards().all(|shard| {
-                let grant = |machine: &Coordinator| machine.allotment_of(&shard).and_then(|allotment| allotment.credits);
+                let grant =
+                    |machine: &Coordinator| machine.allotment_of(&shard).and_then(|allotment| allotment.credits);
                 machine.plan_of(&shard) == loaded.plan_of(&shard) && grant(&machine) == grant(&loaded)
             });
             let same = machine.version() == loaded.version()

@@ -301,8 +301,7 @@ impl Books {
             self.starting.entry(shard).or_default().remove(&container);
         }
         let same = |former: &Entry| {
-            former.shard == shard
-                && std::mem::discriminant(&former.row.state) == std::mem::discriminant(&row.state)
+            former.shard == shard && std::mem::discriminant(&former.row.state) == std::mem::discriminant(&row.state)
         };
         let since = former.filter(same).map_or(step.now, |former| former.since);
         self.rows.insert(container, Entry { shard, row: row.clone(), since });
@@ -473,9 +472,7 @@ impl Evidence {
             DrainCause::Stopped => Err(("unknown-is-not-dead", format!("all that is known is {self:?}"))),
             DrainCause::Ending if self.stopping => Ok(()),
             DrainCause::Ending => Err(("unknown-is-not-dead", format!("it never said so: {self:?}"))),
-            DrainCause::Unreachable => {
-                self.justifies_giving_up(step.now, step.shard, row, step.machine, step.jumped)
-            }
+            DrainCause::Unreachable => self.justifies_giving_up(step.now, step.shard, row, step.machine, step.jumped),
             DrainCause::Surplus | DrainCause::Outdated | DrainCause::Shutdown | DrainCause::StartFailed => {
                 Err(("sticky", "that is no reason to take it away".to_owned()))
             }

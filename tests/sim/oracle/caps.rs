@@ -116,7 +116,8 @@ impl Caps {
         let Some(config) = self.deploys.get(&plan.version.stamp) else { return };
         let of_deploy = limits(config);
         let in_deploy = config.pools.get(&pool_name(pool)).map(|settings| settings.container.clone());
-        let class = self.class_of.entry(pool).or_insert_with(|| in_deploy.clone().unwrap_or(plan.pool.container.clone()));
+        let class =
+            self.class_of.entry(pool).or_insert_with(|| in_deploy.clone().unwrap_or(plan.pool.container.clone()));
         let raise = |ceilings: &mut BTreeMap<Whole, Limit>, whole: Whole, limit: Limit| {
             let ceiling = ceilings.entry(whole).or_insert(NOTHING);
             *ceiling = limit.max(*ceiling);
@@ -164,7 +165,8 @@ impl Caps {
         let (count, most) = (books.count(shard), self.credits_of(shard, books));
         if most.is_some_and(|most| count > most) {
             let credits = self.credits.get(&shard);
-            broken.push(("bounded", format!("{shard:?} starts one more, has {count}, and its credits are {credits:?}")));
+            broken
+                .push(("bounded", format!("{shard:?} starts one more, has {count}, and its credits are {credits:?}")));
         }
     }
 
@@ -183,10 +185,8 @@ impl Caps {
             let credits = self.credits_in(&whole, books);
             if !ceiling.holds(credits) {
                 let rows: Vec<_> = self.credits.iter().filter(|(addr, _)| self.is_of(&whole, **addr)).collect();
-                broken.push((
-                    "bounded",
-                    format!("{whole:?} has {credits} credits, and may have {ceiling:?}: {rows:?}"),
-                ));
+                broken
+                    .push(("bounded", format!("{whole:?} has {credits} credits, and may have {ceiling:?}: {rows:?}")));
             }
             self.settle(&whole, containers, credits, books);
         }

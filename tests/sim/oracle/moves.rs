@@ -51,7 +51,10 @@ impl Moves {
         let at = move |(&container, rows): (&ContainerId, &'_ BTreeMap<Addr, Move>)| {
             rows.contains_key(&giver).then_some(container)
         };
-        self.by_container.iter().filter_map(at).filter_map(move |container| Some((container, self.at(container, giver)?)))
+        self.by_container
+            .iter()
+            .filter_map(at)
+            .filter_map(move |container| Some((container, self.at(container, giver)?)))
     }
 
     /// Everything that nobody has received.

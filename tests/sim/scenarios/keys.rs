@@ -19,7 +19,8 @@ pub fn run() -> Finding {
     }
     let (most, mean) = (loads.iter().max().copied().unwrap_or(0), f64::from(IDS) / 64.0);
     let ratio = f64::from(most) / mean;
-    writeln!(table, "{IDS} ids over 64 shards: {mean} each on average, {most} at most, {ratio:.4} times as many\n").unwrap();
+    writeln!(table, "{IDS} ids over 64 shards: {mean} each on average, {most} at most, {ratio:.4} times as many\n")
+        .unwrap();
     if ratio > 1.05 {
         wrong.push(format!("the fullest of 64 shards has {ratio:.4} times the average, more than 1.05"));
     }

@@ -61,7 +61,9 @@ pub fn run() -> Finding {
         let (Some(one), Some(many)) = (with(1), with(shards)) else { continue };
         if many.hits() < one.hits() - below {
             let (many, one) = (many.hits(), one.hits());
-            wrong.push(format!("{shards} shards have {many:.2} % hits, and may have {below} points less than {one:.2} %"));
+            wrong.push(format!(
+                "{shards} shards have {many:.2} % hits, and may have {below} points less than {one:.2} %"
+            ));
         }
     }
     Finding { table, wrong }

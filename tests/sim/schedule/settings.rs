@@ -35,10 +35,8 @@ pub fn rates(draw: &mut Stream, late: &mut Stream) -> Rates {
                 (1.0, 1.0)
             }
         };
-        let is_late = matches!(
-            fault,
-            Fault::TransferReplyLost | Fault::PushDelayed | Fault::TransferCut | Fault::ChangeCut
-        );
+        let is_late =
+            matches!(fault, Fault::TransferReplyLost | Fault::PushDelayed | Fault::TransferCut | Fault::ChangeCut);
         let draw = if is_late { &mut *late } else { &mut *draw };
         let on = draw.chance(0.6);
         let rate = least * f64::powf(most / least, draw.unit());

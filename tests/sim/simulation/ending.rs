@@ -317,9 +317,8 @@ impl Simulation<'_> {
         }
         let Some(terms) = self.coordinator.registry().terms.get(name) else { return Ok(()) };
         // What the coordinator takes to be with the shards is with them: no credit is stranded on the way.
-        let mut known: i128 = (0..pool.shards.get().max(terms.shards.get()))
-            .map(|index| i128::from(terms.base(ShardIndex(index))))
-            .sum();
+        let mut known: i128 =
+            (0..pool.shards.get().max(terms.shards.get())).map(|index| i128::from(terms.base(ShardIndex(index)))).sum();
         for (shard, row) in self.coordinator.ledger() {
             if shard.pool == *name && row.generation == terms.generation {
                 known += i128::from(row.given) - i128::from(row.returned);

@@ -21,7 +21,8 @@ use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Refusal};
 use cf_warm_pools::core::plan::Plan;
 use cf_warm_pools::core::shard::{
-    Action, Answer as SiblingAnswer, Delivery, Effects, Entropy, Finding, Input, LeaseVerdict, Rows, Shard, State, WaiterId, Write,
+    Action, Answer as SiblingAnswer, Delivery, Effects, Entropy, Finding, Input, LeaseVerdict, Rows, Shard, State,
+    WaiterId, Write,
 };
 use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
@@ -209,11 +210,7 @@ impl ShardObject {
             _ => false,
         });
         let changes = |write: &Write| matches!(write, Write::PutPlan(_) | Write::PutCredits(_) | Write::PutTarget(_));
-        if transfers {
-            Some(Fault::TransferCut)
-        } else {
-            writes.iter().any(changes).then_some(Fault::ChangeCut)
-        }
+        if transfers { Some(Fault::TransferCut) } else { writes.iter().any(changes).then_some(Fault::ChangeCut) }
     }
 
     fn apply(&mut self, writes: &[Write]) {

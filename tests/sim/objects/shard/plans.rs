@@ -3,8 +3,8 @@
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::id::{ShardId, ShardIndex};
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
-use cf_warm_pools::core::share;
 use cf_warm_pools::core::shard::{Input, Shard};
+use cf_warm_pools::core::share;
 use cf_warm_pools::wire::coordinator::{PlanNews, ReportReply, ShardReport};
 
 use super::ShardObject;

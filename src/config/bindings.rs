@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::errors::{ConfigError, ErrorCode};
 use super::reader::{join, nearest};
-use super::resolved::{BindingName, Config};
+use super::resolved::{BindingName, Config, Pool};
 
 /// The bindings of the project's own objects.
 const OWN_OBJECTS: [&str; 2] = ["POOL_COORDINATOR", "WARM_POOL"];
@@ -84,28 +84,37 @@ pub fn missing_bindings(config: &Config, declared: &WranglerBindings) -> Vec<Con
     missing
 }
 
-/// An error for each container class of which the platform runs fewer containers than its pools may have together:
-/// `max_instances` of each pool, or `warm_target` where that is not set.
+/// An error for each container class of which the platform runs fewer containers than its pools may have together: the largest
+/// `max_instances` that any of them states, or, where none does, what they all keep warm.
 pub fn over_capacity(config: &Config, declared: &WranglerBindings) -> Vec<ConfigError> {
-    let mut wanted: BTreeMap<&str, (u64, Vec<&str>)> = BTreeMap::new();
+    let mut classes: BTreeMap<&str, Vec<(&str, &Pool)>> = BTreeMap::new();
     for (name, pool) in &config.pools {
-        let (total, pools) = wanted.entry(pool.container.as_str()).or_default();
-        *total += u64::from(pool.max_instances.unwrap_or(pool.warm_target));
-        pools.push(name.as_str());
+        classes.entry(pool.container.as_str()).or_default().push((name.as_str(), pool));
     }
-    let mut over = Vec::new();
-    for (binding, (wanted, pools)) in wanted {
-        let Some(&limit) = declared.max_instances.get(binding) else { continue };
-        let Some(last) = pools.last().filter(|_| wanted > limit) else { continue };
-        let message = format!(
-            "the pools of {binding} ({}) may have {wanted} containers together, but the Worker's `containers` entry has \
-             max_instances {limit}",
-            pools.join(", ")
-        );
-        let path = join(&join("pools", last), "max_instances");
-        over.push(ConfigError { path, code: ErrorCode::Conflict, message });
+    let limits = classes
+        .into_iter()
+        .filter_map(|(binding, pools)| Some((binding, pools, *declared.max_instances.get(binding)?)));
+    limits.filter_map(|(binding, pools, limit)| over_limit(binding, &pools, limit)).collect()
+}
+
+fn over_limit(binding: &str, pools: &[(&str, &Pool)], limit: u64) -> Option<ConfigError> {
+    let stated = pools.iter().filter_map(|(name, pool)| Some((u64::from(pool.max_instances?), *name)));
+    let (wanted, name, key, why) = match stated.max_by_key(|&(stated, _)| stated) {
+        Some((stated, name)) => (stated, name, "max_instances", "by the largest max_instances among them"),
+        None => {
+            let warm = pools.iter().map(|(_, pool)| u64::from(pool.warm_target)).sum();
+            (warm, pools.last()?.0, "warm_target", "kept warm")
+        }
+    };
+    if wanted <= limit {
+        return None;
     }
-    over
+    let names = pools.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "the pools of {binding} ({names}) may have {wanted} containers together, {why}, but the Worker's `containers` entry has \
+         max_instances {limit}"
+    );
+    Some(ConfigError { path: join(&join("pools", name), key), code: ErrorCode::Conflict, message })
 }
 
 fn error(path: String, kind: &str, name: &str, declared: &BTreeSet<String>) -> ConfigError {

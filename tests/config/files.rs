@@ -141,17 +141,33 @@ fn pools_that_may_have_more_than_the_platform_runs_are_an_error() {
         ]},
         "containers": [{"class_name": "ApiContainer", "max_instances": 10}],
     }));
-    let config = |a: u32, b: u32| {
+    let config = |a: &str, b: &str| {
         valid(&format!(
-            "[pools.a]\ncontainer = \"API\"\nmax_instances = {a}\n[pools.b]\ncontainer = \"API\"\nwarm_target = {b}\n\
+            "[pools.a]\ncontainer = \"API\"\n{a}\n[pools.b]\ncontainer = \"API\"\n{b}\n\
              [pools.c]\ncontainer = \"OTHER\"\nmax_instances = 1000"
         ))
     };
-    assert_eq!(over_capacity(&config(6, 4), &worker), []);
-    let over = over_capacity(&config(6, 5), &worker);
-    assert_eq!(over.len(), 1);
-    assert_eq!((over[0].path.as_str(), over[0].code), ("pools.b.max_instances", ErrorCode::Conflict));
-    assert!(over[0].message.contains("(a, b) may have 11 containers together"), "{}", over[0]);
+    let fits = [
+        // Pools of one class share its limit.
+        ("max_instances = 10", "max_instances = 10"),
+        // The limit of one is the limit of all.
+        ("max_instances = 10\nwarm_target = 8", "warm_target = 8"),
+        ("warm_target = 6", "warm_target = 4"),
+    ];
+    for (a, b) in fits {
+        assert_eq!(over_capacity(&config(a, b), &worker), [], "{a}; {b}");
+    }
+    let over = [
+        ("max_instances = 11", "max_instances = 10", "pools.a.max_instances", 11),
+        ("warm_target = 6", "max_instances = 12", "pools.b.max_instances", 12),
+        ("warm_target = 6", "warm_target = 5", "pools.b.warm_target", 11),
+    ];
+    for (a, b, path, wanted) in over {
+        let over = over_capacity(&config(a, b), &worker);
+        assert_eq!(over.len(), 1, "{a}; {b}");
+        assert_eq!((over[0].path.as_str(), over[0].code), (path, ErrorCode::Conflict));
+        assert!(over[0].message.contains(&format!("(a, b) may have {wanted} containers together")), "{}", over[0]);
+    }
 }
 
 #[test]

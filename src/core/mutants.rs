@@ -56,8 +56,6 @@ mutants! {
     NoFenceWait = "no-fence-wait" breaks ["single"];
     /// A shard counts an id as its own without asking the one that had it.
     FormerOwnerNotAsked = "former-owner-not-asked" breaks ["single", "sticky"];
-    /// A question to the former owner of an id that was lost is not asked again.
-    QuestionNotRepeated = "question-not-repeated" breaks ["converging", "answered"];
     /// What belongs to another shard is handed over only when that asks.
     NothingPushed = "nothing-pushed" breaks ["converging", "unwedgeable"];
     /// What a sibling hands over is taken as often as it comes.

@@ -38,7 +38,13 @@ pub struct Plan {
     pub credits: Option<CreditTerms>,
     /// This shard's part of the pool's totals.
     pub share: Share,
+    /// What the code that wrote it knew of plans: [`PLAN_FORMAT`] of its time, 0 before there was any.
+    #[serde(default)]
+    pub format: u32,
 }
+
+/// Grows when plans get something that older code drops when it writes them down: newer code then takes the same plan once more.
+pub const PLAN_FORMAT: u32 = 1;
 
 /// A shard's part of the pool's totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +62,7 @@ impl Plan {
     pub fn fixed(version: PlanVersion, pool: Pool, limit: Option<u32>, index: ShardIndex) -> Self {
         let credits = limit.map(|total| CreditTerms { generation: 0, total, shards: pool.shards });
         let share = Share::of(&pool, credits, index);
-        Self { version, pool, active: true, pinned: false, from: None, credits, share }
+        Self { version, pool, active: true, pinned: false, from: None, credits, share, format: PLAN_FORMAT }
     }
 
     /// The plan of a sibling.
@@ -87,6 +93,11 @@ impl Plan {
         })
     }
 
+    /// Whether it has all that this code knows of plans.
+    pub fn is_complete(&self) -> bool {
+        self.format >= PLAN_FORMAT
+    }
+
     /// The shard that owns an id.
     pub fn owner_of(&self, pool: &PoolName, id: &SessionId) -> ShardIndex {
         shard_of(pool, id, self.pool.shards)
@@ -105,7 +116,8 @@ impl Plan {
         let by_code = self.version.version == 0;
         let same_deploy = self.version == other.version && self.pool != other.pool;
         let revives = !other.active && self.version.stamp >= other.version.stamp;
-        let newer = self.version > other.version || mutants::on(Mutant::OlderPlanWins);
+        let completes = self.version == other.version && self.format > other.format;
+        let newer = self.version > other.version || completes || mutants::on(Mutant::OlderPlanWins);
         newer || (by_code && (same_deploy || revives))
     }
 

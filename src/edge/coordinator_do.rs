@@ -274,7 +274,11 @@ impl Driver {
     async fn allot(self: &Rc<Self>, shard: ShardId, allotment: Allotment) {
         let sent = ShardClient::new(&self.env, shard.clone()).within(PUSH_DEADLINE).allot(&allotment).await;
         let input = match sent {
-            Ok(report) => Input::Answered(Box::new(report)),
+            Ok(report) if report.shard == shard => Input::Answered(Box::new(report)),
+            Ok(report) => {
+                tracing::error!(%shard, answered = %report.shard, "a shard reports by another's name; its answer does not count");
+                Input::AllotFailed(shard)
+            }
             Err(error) => {
                 tracing::warn!(%shard, %error, "a shard could not be told what it is allotted");
                 Input::AllotFailed(shard)

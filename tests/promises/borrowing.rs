@@ -148,3 +148,23 @@ fn nothing_is_leaked_or_shared_whatever_fails() {
         assert_eq!(credits, 120, "seed {seed}: no credit is made or lost");
     }
 }
+
+#[test]
+fn however_much_is_on_its_way_a_delivery_is_bounded_and_the_rest_goes_with_the_next() {
+    let mut pool = Siblings::new(1, r#""warm_target": 0, "max_concurrent_starts": 64"#);
+    let ids: Vec<String> = (0..200).map(|n| format!("user-{n}")).collect();
+    ids.iter().for_each(|id| drop(pool.ask(id)));
+    pool.run_for(Millis::from_secs(60));
+    pool.reshard(2);
+    // Nobody else pushes: all are asked for at once.
+    pool.configure(1);
+    let moved: Vec<&String> = ids.iter().filter(|id| pool.owner(id) == 1).collect();
+    let at = pool.now;
+    for id in &moved {
+        pool.ask(id);
+    }
+    pool.run_for(Millis::from_secs(2));
+    let missing = moved.iter().filter(|id| pool.shard(1).lookup(&super::world::id(id)).is_none()).count();
+    assert_eq!(missing, 0, "all are there after {:?}", pool.now - at);
+    assert!(pool.largest_delivery <= 32, "{}", pool.largest_delivery);
+}

@@ -7,6 +7,8 @@ use cf_warm_pools::config::resolved::{Config, Millis};
 use cf_warm_pools::core::allotment::{ShardReport, Standing};
 use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
 use cf_warm_pools::core::id::ShardId;
+use cf_warm_pools::core::plan::Plan;
+use cf_warm_pools::core::shard::{Input as ShardInput, Rows};
 
 use crate::world::World;
 
@@ -164,4 +166,20 @@ fn an_older_plan_is_ignored() {
     world.configure(5, r#""warm_target": 3"#);
     world.configure(4, r#""warm_target": 9"#);
     assert_eq!(world.shard.plan().unwrap().share.warm_target, 3);
+}
+
+#[test]
+fn a_plan_that_older_code_wrote_down_is_asked_for_and_taken_anew() {
+    let mut world = World::new(r#""warm_target": 0, "max_instances": 3"#);
+    let complete = world.shard.plan().unwrap().clone();
+    // Code that knew neither of credits nor of moving ids took the same plan, and kept what it knew.
+    let older = Plan { from: None, credits: None, format: 0, ..complete.clone() };
+    let rows = Rows { plan: Some(older), credits: None, ..world.rows.clone() };
+    world.rows = rows;
+    world.restart();
+    assert_eq!(world.shard.report(world.now).plan, None);
+    assert_eq!(world.shard.stats(world.now).max_instances, Some(3), "its part of the limit holds meanwhile");
+    world.step(ShardInput::Configured(Box::new(complete.clone())));
+    assert_eq!(world.shard.report(world.now).plan, Some(complete.version));
+    assert_eq!(world.shard.plan(), Some(&complete));
 }

@@ -78,6 +78,8 @@ pub struct Siblings {
     /// What holds besides, after each step: the most containers on all books together.
     pub limit: Option<usize>,
     pub reports: BTreeMap<u32, u32>,
+    /// The most containers in one delivery.
+    pub largest_delivery: usize,
 }
 
 impl Siblings {
@@ -104,6 +106,7 @@ impl Siblings {
             plan_of: plan,
             limit: limit.map(|limit| limit as usize),
             reports: BTreeMap::new(),
+            largest_delivery: 0,
         };
         (0..shards).for_each(|index| siblings.configure(index));
         siblings
@@ -335,6 +338,7 @@ impl Siblings {
                 self.question(from, life, to, input, Millis(5_000), Input::Pulled { from: to, id, reply: None });
             }
             Action::Deliver { to, delivery } => {
+                self.largest_delivery = self.largest_delivery.max(delivery.parcels.len());
                 let failed = Input::Delivered { to, receipt: None };
                 self.question(from, life, to, Input::Receive(delivery), Millis(5_000), failed);
             }

@@ -35,7 +35,7 @@ use crate::config::resolved::{BindingName, Config, Millis, PoolName};
 use crate::core::allotment::{Allotment, ShardReport};
 use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
-use crate::core::plan::{Plan, PlanVersion, Share};
+use crate::core::plan::{PLAN_FORMAT, Plan, PlanVersion, Share};
 
 pub use allot::{MAX_STOCKED, TELL_AGAIN};
 pub use credits::Capacity;
@@ -268,6 +268,7 @@ impl Coordinator {
             from: moving.map(|resharding| resharding.from),
             credits,
             share,
+            format: PLAN_FORMAT,
         };
         Some(if self.registry.is_active(&shard.pool) { plan } else { plan.retired(self.version()) })
     }

@@ -74,7 +74,9 @@ impl Shard {
     /// What the shard says of itself to the coordinator.
     pub fn report(&self, now: Millis) -> ShardReport {
         let standing = self.plan.as_ref().map(|_| self.standing(now));
-        ShardReport { shard: self.me.clone(), plan: self.plan.as_ref().map(|plan| plan.version), standing }
+        // A plan that older code has written lacks what it did not know: it is asked for anew.
+        let plan = self.plan.as_ref().filter(|plan| plan.is_complete()).map(|plan| plan.version);
+        ShardReport { shard: self.me.clone(), plan, standing }
     }
 
     fn standing(&self, now: Millis) -> Standing {
@@ -100,8 +102,12 @@ impl Shard {
 
     /// The most containers that the shard may have: its credits. None: there is no limit.
     pub(in crate::core) fn limit(&self) -> Option<u32> {
-        self.plan.as_ref()?.credits?;
-        self.credits.as_ref().map(super::Credits::total)
+        let plan = self.plan.as_ref()?;
+        match plan.credits {
+            Some(_) => self.credits.as_ref().map(super::Credits::total),
+            // A row of code that knew of no credits has its part of the limit.
+            None => plan.share.max_instances,
+        }
     }
 
     /// How many containers are to be warm.
@@ -147,8 +153,9 @@ impl Shard {
         }
         let spare = if mutants::on(Mutant::RecallIgnored) { 0 } else { self.spare() };
         let Some(credits) = self.credits.as_mut().filter(|credits| credits.generation > 0 && spare > 0) else { return };
-        if !mutants::on(Mutant::ReturnedIsKept) {
-            credits.returned += u64::from(spare);
+        credits.returned += u64::from(spare);
+        if mutants::on(Mutant::ReturnedIsKept) {
+            credits.base += spare;
         }
         self.credits_changed = true;
         fx.actions.push(Action::Report);

@@ -11,6 +11,8 @@ use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 
+/// The most containers in one delivery: each comes with what it was started as, and a call has a limit of size.
+const MAX_PARCELS: usize = 32;
 /// How long until a delivery that nobody answered is sent again; longer than its call may take.
 const REDELIVER_AFTER: Millis = Millis::from_secs(6);
 /// The first pause after a delivery that failed; each further one doubles it.
@@ -23,6 +25,8 @@ const MAX_DELIVERY_BACKOFF: Millis = Millis::from_secs(15);
 pub(super) struct Outbox {
     /// By number in the channel.
     pub parcels: BTreeMap<u64, ContainerId>,
+    /// Whether a delivery is under way: what comes meanwhile goes with the next.
+    is_under_way: bool,
     /// Deliveries in a row that failed.
     failures: u32,
 }
@@ -52,10 +56,20 @@ impl Shard {
         fx.events.push(Event::Moving(container, to));
     }
 
-    /// Sends everything that is on its way to a sibling, whatever of it was sent before.
+    /// The timer of a delivery rang: it is lost, or was not made yet.
+    pub(super) fn delivery_due(&mut self, now: Millis, to: ShardIndex, fx: &mut Effects<'_>) {
+        if let Some(outbox) = self.outbox.get_mut(&to) {
+            outbox.is_under_way = false;
+        }
+        self.deliver(now, to, fx);
+    }
+
+    /// Sends what is on its way to a sibling, in order, whatever of it was sent before; unless that is being done.
     pub(super) fn deliver(&mut self, now: Millis, to: ShardIndex, fx: &mut Effects<'_>) {
-        let Some(outbox) = self.outbox.get(&to).filter(|outbox| !outbox.parcels.is_empty()) else { return };
         let Some(plan) = &self.plan else { return };
+        let sendable = |outbox: &&mut Outbox| !outbox.parcels.is_empty() && !outbox.is_under_way;
+        let Some(outbox) = self.outbox.get_mut(&to).filter(sendable) else { return };
+        outbox.is_under_way = true;
         let parcel = |(&seq, container): (&u64, &ContainerId)| {
             let row = &self.slots.get(container)?.row;
             let State::Moving { was, credit, .. } = &row.state else { return None };
@@ -67,7 +81,7 @@ impl Shard {
         let delivery = Delivery {
             from: self.me.index,
             plan: plan.of_sibling(to),
-            parcels: outbox.parcels.iter().filter_map(parcel).collect(),
+            parcels: outbox.parcels.iter().take(MAX_PARCELS).filter_map(parcel).collect(),
         };
         fx.actions.push(Action::Deliver { to, delivery: Box::new(delivery) });
         self.timers.set(Timer::Deliver(to), now + REDELIVER_AFTER);
@@ -79,6 +93,7 @@ impl Shard {
             self.take_repaid(to, paid);
         }
         let Some(outbox) = self.outbox.get_mut(&to) else { return };
+        outbox.is_under_way = false;
         let Some(Receipt { up_to, .. }) = receipt else {
             outbox.failures = outbox.failures.saturating_add(1);
             let pause = DELIVERY_BACKOFF.doubled(outbox.failures - 1, MAX_DELIVERY_BACKOFF);
@@ -95,6 +110,7 @@ impl Shard {
             self.come_off(container);
             fx.events.push(Event::Moved(container, to));
         }
+        self.deliver(now, to, fx);
     }
 
     /// A container that was handed over has arrived.

@@ -411,7 +411,7 @@ impl Shard {
             Timer::Queue => self.refuse_late(now, fx),
             Timer::Slot(container) => self.slot_due(now, container, fx),
             Timer::Fence(container) => self.unblock(container),
-            Timer::Deliver(sibling) => self.deliver(now, sibling, fx),
+            Timer::Deliver(sibling) => self.delivery_due(now, sibling, fx),
             Timer::Resolve => self.resolve_due(now, fx),
             Timer::Borrow => self.borrowing.give_up_late(now),
             Timer::Lacking => fx.actions.push(Action::Report),

@@ -309,7 +309,7 @@ impl Shard {
                 deadline > now
             });
             let is_wanted = queue.contains(id) || !question.locators.is_empty();
-            if is_wanted && question.again_at <= now && !mutants::on(Mutant::QuestionNotRepeated) {
+            if is_wanted && question.again_at <= now {
                 let plan = Box::new(plan.of_sibling(question.to));
                 fx.actions.push(Action::Pull { from: question.to, id: id.clone(), plan });
             }

@@ -1,7 +1,7 @@
 //! A container as the shard sees it: the row that is written, and what is known of it only while in memory.
 //!
 //! `Starting -> Warm -> Assigned -> Draining -> gone`; `Starting -> Draining` on a failed start, `Warm -> Draining` on
-//! shrink, recycle and shutdown. There is no way back: a container that left `Warm` never returns to it. From each it can
+//! shrink, recycle and shutdown. There is no way back: one that was assigned, or is draining, is never warm again. From each it can
 //! go to a sibling: `Moving -> off these books`, and goes on there in the same state, but that a warm one is asked to start
 //! first, which tells it its new owner.
 

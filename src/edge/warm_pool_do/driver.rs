@@ -234,17 +234,24 @@ impl Driver {
         self.next_waiter.set(waiter.0 + 1);
         let (sender, receiver) = oneshot::channel();
         waiters.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?.insert(waiter, sender);
-        self.drive(question(waiter)).map_err(|error| js::js_error(&error))?;
+        if let Err(error) = self.drive(question(waiter)) {
+            // The answer will never come.
+            forget(waiters, waiter);
+            return Err(js::js_error(&error));
+        }
         Ok(receiver)
     }
 }
 
 fn tell<T>(waiters: &Waiters<T>, waiter: WaiterId, answer: Result<T, Refusal>) {
-    let waiter = waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&waiter));
-    if let Some(waiter) = waiter {
+    if let Some(waiter) = forget(waiters, waiter) {
         // A caller that is gone does not mind.
         waiter.send(answer).ok();
     }
+}
+
+fn forget<T>(waiters: &Waiters<T>, waiter: WaiterId) -> Option<oneshot::Sender<Result<T, Refusal>>> {
+    waiters.try_borrow_mut().ok()?.remove(&waiter)
 }
 
 fn restarted() -> JsValue {

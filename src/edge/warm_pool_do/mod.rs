@@ -132,7 +132,8 @@ impl WarmPool {
         // Objects that still run older code say `true`.
         let forwarded: Option<Forwarded> = match forwarded.as_bool() {
             Some(true) => Some(Forwarded::BySibling),
-            Some(false) | None => js::from_js(forwarded)?,
+            Some(false) => None,
+            None => js::from_js(forwarded)?,
         };
         if self.driver.report_stopped(&name).map_err(|error| js::js_error(&error))? {
             return Ok(JsValue::TRUE);

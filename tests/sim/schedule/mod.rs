@@ -47,7 +47,7 @@ pub struct Schedule {
 /// What kind of run it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Climate {
-    /// Nothing goes wrong.
+    /// Nothing goes wrong of which users must notice anything.
     Calm,
     /// Nothing goes wrong, but for the coordinator, which is gone from soon after the beginning.
     NoCoordinator,

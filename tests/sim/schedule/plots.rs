@@ -86,9 +86,14 @@ fn everyday(draw: &mut Stream, late: &mut Stream) -> Plan {
 }
 
 fn resharding(draw: &mut Stream, late: &mut Stream) -> Plan {
-    let climate = if draw.chance(0.25) { Climate::Calm } else { Climate::Swarm };
+    let climate = if draw.chance(0.3) { Climate::Calm } else { Climate::Swarm };
     let rates = match climate {
         Climate::Swarm => rates(draw, late),
+        // What shards say to each other may be lost: then it takes longer, and nobody is turned away for it.
+        Climate::Calm if draw.chance(0.6) => {
+            let rates = Rates::none().with(Fault::TransferReplyLost, 0.02 + 0.2 * draw.unit());
+            rates.with(Fault::PushDelayed, 0.3 * draw.unit())
+        }
         Climate::Calm | Climate::NoCoordinator => Rates::none(),
     };
     let pools = draw.between(1, 2) as u32;

@@ -289,9 +289,23 @@ impl Simulation<'_> {
         let caps = self.world.oracle.caps();
         let full = caps.is_full(pool_number(&shard.pool), self.world.oracle.books());
         if warm > target || (warm < target && !full) {
-            return Err(format!("{warm} are warm of {target}, {count} in all, credits {:?}", caps.row_of(addr)));
+            let others = self.whereabouts(pool_number(&shard.pool));
+            return Err(format!("{warm} are warm of {target}, {count} in all; containers and credits: {others}"));
         }
         Ok(())
+    }
+
+    /// How many containers and credits each shard of a pool has, of those that have any, for people.
+    fn whereabouts(&self, pool: u32) -> String {
+        let (books, caps) = (self.world.oracle.books(), self.world.oracle.caps());
+        let of_pool = books.plans().keys().filter(|addr| pool_of(**addr) == Some(pool));
+        let told = of_pool.filter_map(|&addr| {
+            let (count, credits) = (books.count(addr), caps.credits_of(addr, books));
+            let Addr::Shard { index, .. } = addr else { return None };
+            let is_worth_it = count > 0 || credits.is_some_and(|credits| credits > 0);
+            is_worth_it.then(|| format!("{index}: {count} of {credits:?}"))
+        });
+        told.collect::<Vec<_>>().join(", ")
     }
 
     /// A shard beyond the count in force has nothing left, and keeps no credit from the others.

@@ -4,10 +4,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use worker::SqlStorageValue;
 
-use super::sql::StoreError;
+use super::sql::{StoreError, unreadable, whole};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use crate::core::shard::{Channel, ContainerKind, ContainerRow, DrainCause, DrainPhase, Paid, SpecId, State as Life};
+
+const CHANNELS: &str = "channels";
+const CONTAINERS: &str = "containers";
 
 /// A row of `channels`, column by column.
 #[derive(Debug, Deserialize)]
@@ -42,14 +45,15 @@ impl ChannelColumns {
     }
 
     pub fn into_channel(self) -> Result<(ShardIndex, Channel), StoreError> {
-        let paid = |generation: f64, total: f64| Paid { generation: generation as u64, total: total as u64 };
+        let count = |value: f64| whole(CHANNELS, value);
+        let paid = |generation, total| Ok(Paid { generation: count(generation)?, total: count(total)? });
         let channel = Channel {
-            sent: self.sent as u64,
-            received: self.received as u64,
-            paid: paid(self.paid_generation, self.paid),
-            repaid: paid(self.repaid_generation, self.repaid),
+            sent: count(self.sent)?,
+            received: count(self.received)?,
+            paid: paid(self.paid_generation, self.paid)?,
+            repaid: paid(self.repaid_generation, self.repaid)?,
         };
-        Ok((shard_index("channels", self.sibling)?, channel))
+        Ok((shard_index(CHANNELS, self.sibling)?, channel))
     }
 }
 
@@ -153,60 +157,61 @@ impl ContainerColumns {
     }
 
     pub fn into_row(self) -> Result<ContainerRow, StoreError> {
-        let container = self.container.parse::<ContainerId>().map_err(|error| unreadable(&error))?;
-        let session = self.session.map(SessionId::try_from).transpose().map_err(|error| unreadable(&error))?;
-        let since = || self.since.map(|since| Millis(since as u64)).ok_or_else(|| unreadable(&"no `since`"));
+        let container = self.container.parse::<ContainerId>().map_err(|error| broken(&error))?;
+        let session = self.session.map(SessionId::try_from).transpose().map_err(|error| broken(&error))?;
+        let since = || needed("since", self.since).map(Millis);
         let state = match self.state.as_str() {
             "starting" => Life::Starting,
             "warm" => Life::Warm { since: since()? },
             "assigned" => Life::Assigned {
-                id: session.ok_or_else(|| unreadable(&"no `session`"))?,
-                epoch: Epoch(self.epoch.ok_or_else(|| unreadable(&"no `epoch`"))? as u64),
+                id: session.ok_or_else(|| broken(&"no `session`"))?,
+                epoch: Epoch(needed("epoch", self.epoch)?),
                 since: since()?,
             },
             "stopping" => Life::Draining {
                 blocks: session,
                 cause: cause(self.cause)?,
-                phase: DrainPhase::Stopping {
-                    deadline: Millis(self.deadline.ok_or_else(|| unreadable(&"no `deadline`"))? as u64),
-                },
+                phase: DrainPhase::Stopping { deadline: Millis(needed("deadline", self.deadline)?) },
             },
             "destroying" => {
                 Life::Draining { blocks: session, cause: cause(self.cause)?, phase: DrainPhase::Destroying }
             }
-            other => return Err(unreadable(&format!("unknown state {other:?}"))),
+            other => return Err(broken(&format!("unknown state {other:?}"))),
         };
         let state = match (self.moving_to, self.moving_seq) {
             (None, None) => state,
             (Some(to), Some(seq)) => Life::Moving {
-                to: shard_index("containers", to)?,
-                seq: seq as u64,
-                credit: self.moving_credit.map(|generation| generation as u64),
+                to: shard_index(CONTAINERS, to)?,
+                seq: whole(CONTAINERS, seq)?,
+                credit: self.moving_credit.map(|generation| whole(CONTAINERS, generation)).transpose()?,
                 was: Box::new(state),
             },
             (Some(_), None) | (None, Some(_)) => {
-                return Err(unreadable(&"`moving_to` without `moving_seq`, or the reverse"));
+                return Err(broken(&"`moving_to` without `moving_seq`, or the reverse"));
             }
         };
         let kind: Option<ContainerKind> = self.kind.map(parse_word).transpose()?;
-        Ok(ContainerRow { container, spec: spec_id(&self.spec)?, created: Millis(self.created as u64), kind, state })
+        let created = Millis(whole(CONTAINERS, self.created)?);
+        Ok(ContainerRow { container, spec: spec_id(&self.spec)?, created, kind, state })
     }
+}
+
+/// A number that the row's state needs.
+fn needed(column: &str, value: Option<f64>) -> Result<u64, StoreError> {
+    whole(CONTAINERS, value.ok_or_else(|| broken(&format!("no `{column}`")))?)
 }
 
 fn shard_index(table: &'static str, value: f64) -> Result<ShardIndex, StoreError> {
-    let index = value as u32;
-    if f64::from(index) == value {
-        return Ok(ShardIndex(index));
-    }
-    Err(StoreError::Row { table, reason: format!("{value} is no shard") })
+    let index = u32::try_from(whole(table, value)?).map_err(|_| unreadable(table, &format!("{value} is no shard")))?;
+    Ok(ShardIndex(index))
 }
 
 fn cause(text: Option<String>) -> Result<DrainCause, StoreError> {
-    parse_word(text.ok_or_else(|| unreadable(&"no `cause`"))?)
+    parse_word(text.ok_or_else(|| broken(&"no `cause`"))?)
 }
 
-fn unreadable(reason: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Row { table: "containers", reason: reason.to_string() }
+fn broken(reason: &dyn std::fmt::Display) -> StoreError {
+    unreadable(CONTAINERS, reason)
 }
 
 /// The word that serde has for a unit variant.
@@ -215,7 +220,7 @@ fn word<T: serde::Serialize>(value: &T) -> String {
 }
 
 fn parse_word<T: DeserializeOwned>(text: String) -> Result<T, StoreError> {
-    serde_json::from_value(serde_json::Value::String(text)).map_err(|error| unreadable(&error))
+    serde_json::from_value(serde_json::Value::String(text)).map_err(|error| broken(&error))
 }
 
 /// Times and epochs are below 2^53, so that they are exact.
@@ -228,9 +233,7 @@ pub(super) fn spec_text(id: SpecId) -> String {
 }
 
 pub(super) fn spec_id(text: &str) -> Result<SpecId, StoreError> {
-    u64::from_str_radix(text, 16)
-        .map(SpecId)
-        .map_err(|error| StoreError::Row { table: "specs", reason: error.to_string() })
+    u64::from_str_radix(text, 16).map(SpecId).map_err(|error| unreadable("specs", &error))
 }
 
 #[cfg(test)]
@@ -275,12 +278,14 @@ mod tests {
             kind: None,
             state: Life::Moving { to: ShardIndex(1), seq: 1, credit: None, was: Box::new(Life::Starting) },
         };
-        let broken: [fn(&mut ContainerColumns); 3] = [
+        let all: [fn(&mut ContainerColumns); 5] = [
             |columns| columns.moving_to = None,
             |columns| columns.moving_seq = None,
             |columns| columns.moving_to = Some(-1.0),
+            |columns| columns.moving_seq = Some(1.5),
+            |columns| columns.moving_credit = Some(-1.0),
         ];
-        for breaks in broken {
+        for breaks in all {
             let mut columns = ContainerColumns::of(&row);
             breaks(&mut columns);
             columns.into_row().unwrap_err();
@@ -299,6 +304,39 @@ mod tests {
         for channel in channels {
             let columns = ChannelColumns::of(ShardIndex(255), channel);
             assert_eq!(columns.into_channel().unwrap(), (ShardIndex(255), channel));
+        }
+    }
+
+    #[test]
+    fn a_number_that_no_code_wrote_is_an_error_that_names_the_table() {
+        let row = ContainerRow {
+            container: ContainerId::from_random(1),
+            spec: SpecId(1),
+            created: Millis(1),
+            kind: None,
+            state: Life::Warm { since: Millis(1) },
+        };
+        for number in [-1.0, 0.5, f64::NAN, f64::INFINITY, 9_007_199_254_740_992.0] {
+            let numbers: [fn(&mut ContainerColumns) -> &mut f64; 2] =
+                [|columns| &mut columns.created, |columns| columns.since.as_mut().unwrap()];
+            for column in numbers {
+                let mut columns = ContainerColumns::of(&row);
+                *column(&mut columns) = number;
+                let error = columns.into_row().unwrap_err().to_string();
+                assert!(error.contains("containers"), "{error}");
+            }
+            let numbers: [fn(&mut ChannelColumns) -> &mut f64; 4] = [
+                |columns| &mut columns.sibling,
+                |columns| &mut columns.sent,
+                |columns| &mut columns.received,
+                |columns| &mut columns.paid,
+            ];
+            for column in numbers {
+                let mut columns = ChannelColumns::of(ShardIndex(1), Channel::default());
+                *column(&mut columns) = number;
+                let error = columns.into_channel().unwrap_err().to_string();
+                assert!(error.contains("channels"), "{error}");
+            }
         }
     }
 

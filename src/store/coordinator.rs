@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use worker::{SqlStorageValue, State};
 
-use super::sql::{Database, StoreError};
+use super::sql::{Database, StoreError, unreadable, whole};
 use crate::core::coordinator::{LedgerRow, Registry, Write};
 use crate::core::id::ShardId;
 use crate::core::plan::PlanVersion;
@@ -62,8 +62,8 @@ impl LedgerColumns {
 
     fn into_row(self) -> Result<(ShardId, LedgerRow), StoreError> {
         let Self { shard, generation, given, returned, warm_target, untold } = self;
-        let untold = untold != 0.0;
         let count = |value: f64| whole("ledger", value);
+        let untold = count(untold)? != 0;
         let warm_target = u32::try_from(count(warm_target)?).map_err(|error| unreadable("ledger", &error))?;
         let (generation, given, returned) = (count(generation)?, count(given)?, count(returned)?);
         Ok((shard_id("ledger", &shard)?, LedgerRow { generation, given, returned, warm_target, untold }))
@@ -89,7 +89,8 @@ pub fn load_coordinator(state: &State) -> Result<(Database, CoordinatorRows), St
         .into_iter()
         .map(|row| {
             let shard = shard_id("acknowledged", &row.shard)?;
-            Ok((shard, PlanVersion { version: row.version as u64, stamp: row.stamp as u64 }))
+            let number = |value| whole("acknowledged", value);
+            Ok((shard, PlanVersion { version: number(row.version)?, stamp: number(row.stamp)? }))
         })
         .collect::<Result<_, StoreError>>()?;
     let ledger = database
@@ -119,15 +120,6 @@ pub fn save_coordinator(database: &Database, writes: &[Write]) -> Result<(), Sto
 
 fn shard_id(table: &'static str, name: &str) -> Result<ShardId, StoreError> {
     name.parse().map_err(|_| unreadable(table, &format!("{name:?} names no shard")))
-}
-
-fn whole(table: &'static str, value: f64) -> Result<u64, StoreError> {
-    let count = value as u64;
-    if count as f64 == value { Ok(count) } else { Err(unreadable(table, &format!("{value} is no count"))) }
-}
-
-fn unreadable(table: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Row { table, reason: reason.to_string() }
 }
 
 #[cfg(test)]

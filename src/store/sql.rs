@@ -90,7 +90,7 @@ impl Database {
         statement: &'static str,
     ) -> Result<Vec<T>, StoreError> {
         let cursor = self.sql.exec(statement, None).map_err(|source| StoreError::Sql { statement, source })?;
-        cursor.to_array().map_err(|error| StoreError::Row { table, reason: error.to_string() })
+        cursor.to_array().map_err(|error| unreadable(table, &error))
     }
 
     pub(super) fn exec(&self, statement: &'static str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
@@ -105,8 +105,7 @@ impl Database {
             .sql
             .exec(SELECT, vec![key.to_owned().into()])
             .map_err(|source| StoreError::Sql { statement: SELECT, source })?;
-        let rows: Vec<ValueRow> =
-            cursor.to_array().map_err(|error| StoreError::Row { table: "meta", reason: error.to_string() })?;
+        let rows: Vec<ValueRow> = cursor.to_array().map_err(|error| unreadable("meta", &error))?;
         rows.first().map(|row| from_json("meta", &row.value)).transpose()
     }
 
@@ -133,10 +132,27 @@ impl Database {
     }
 }
 
+/// A row that this version of the code did not write.
+pub(super) fn unreadable(table: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Row { table, reason: reason.to_string() }
+}
+
+/// A number of a row, which is a count, a time or a version: whole, not negative, and small enough to be exact.
+pub(super) fn whole(table: &'static str, value: f64) -> Result<u64, StoreError> {
+    let whole = value as u64;
+    if whole as f64 == value && whole <= MAX_EXACT {
+        return Ok(whole);
+    }
+    Err(unreadable(table, &format!("{value} is no whole number from 0 to {MAX_EXACT}")))
+}
+
+/// The largest number up to which SQLite's integers survive JavaScript's numbers.
+const MAX_EXACT: u64 = (1 << 53) - 1;
+
 pub(super) fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Row { table, reason: error.to_string() })
+    serde_json::from_str(text).map_err(|error| unreadable(table, &error))
 }
 
 pub(super) fn to_json<T: serde::Serialize>(table: &'static str, value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Row { table, reason: error.to_string() })
+    serde_json::to_string(value).map_err(|error| unreadable(table, &error))
 }

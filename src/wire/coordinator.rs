@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use std::collections::BTreeMap;
-
-use crate::config::resolved::{Config, PoolName, ShardCount};
 pub use crate::core::allotment::{Allotment, CreditTerms, ShardReport};
 pub use crate::core::coordinator::ConfigSource;
-use crate::core::gateway::InForce;
+/// The answer of `plan` (when its version differs from the known one), `getConfig`, `putConfig` (whose argument is a resolved
+/// [`Config`](crate::config::resolved::Config) that the gateway has checked) and `deleteConfig`.
+pub use crate::core::gateway::InForce as ConfigView;
 use crate::core::plan::{Plan, PlanVersion};
 
 /// The answer to a [`ShardReport`].
@@ -39,32 +38,6 @@ pub enum PlanNews {
 pub struct PlanQuestion {
     /// The version it routes by.
     pub known: PlanVersion,
-}
-
-/// A configuration with its version: the answer of `plan` (when it differs from the known one), `getConfig`, `putConfig` (whose
-/// argument is a resolved [`Config`] that the gateway has checked) and `deleteConfig`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConfigView {
-    /// The version.
-    pub version: PlanVersion,
-    /// Where it came from.
-    pub source: ConfigSource,
-    /// The configuration. Each pool's `shards` is the count in force.
-    pub config: Config,
-    /// Pools whose ids are moving to other shards: how many shards there were before.
-    #[serde(default)]
-    pub moving_from: BTreeMap<PoolName, ShardCount>,
-    /// The terms of the credits of each pool that has a limit: with them whoever knows this can make a shard's plan.
-    #[serde(default)]
-    pub credits: BTreeMap<PoolName, CreditTerms>,
-}
-
-impl From<ConfigView> for InForce {
-    fn from(view: ConfigView) -> Self {
-        let ConfigView { version, source, config, moving_from, credits } = view;
-        Self { version, source, config, moving_from, credits }
-    }
 }
 
 /// The answer of `plan`.

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use super::owner::Known;
 use crate::config::resolved::{Config, Millis, PoolName, ShardCount};
 use crate::core::allotment::CreditTerms;
@@ -21,7 +23,8 @@ use crate::core::share;
 pub const REFRESH_EVERY: Millis = Millis::from_secs(5);
 
 /// A configuration that the coordinator has put in force, with what a shard's plan has besides.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct InForce {
     /// The version.
     pub version: PlanVersion,
@@ -30,8 +33,10 @@ pub struct InForce {
     /// The configuration, with the shard counts in force.
     pub config: Config,
     /// Pools whose ids are moving to other shards: how many shards there were before.
+    #[serde(default)]
     pub moving_from: BTreeMap<PoolName, ShardCount>,
-    /// The terms of the credits of each pool that has a limit.
+    /// The terms of the credits of each pool that has a limit: with them whoever knows this can make a shard's plan.
+    #[serde(default)]
     pub credits: BTreeMap<PoolName, CreditTerms>,
 }
 
@@ -101,8 +106,9 @@ impl Routing {
         }
     }
 
-    /// The plan of a shard by the configuration in force, as the coordinator makes it; none when not enough is known for that:
-    /// of what the Worker carries, and of a pool that a shard has told news of.
+    /// The plan of a shard by the configuration in force, as the coordinator makes it but for the share of the stock, which is the
+    /// even one: what a shard is allotted of it outranks that. None when not enough is known: of what the Worker carries, and of
+    /// a pool that a shard has told news of.
     pub fn plan_for(&self, pool: &PoolName, index: ShardIndex) -> Option<Plan> {
         if self.is_carried() || self.corrected.contains_key(pool) {
             return None;

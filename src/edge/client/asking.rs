@@ -93,7 +93,7 @@ impl Pool {
 
     fn owner(&self, id: &SessionId) -> Owner {
         // What code states is in no configuration.
-        let known = isolate::shard_count(&self.env, &self.name).filter(|_| self.by_code.is_none());
+        let known = isolate::known_shards(&self.env, &self.name).filter(|_| self.by_code.is_none());
         Owner::new(self.name.clone(), id.clone(), known.unwrap_or_else(|| Known::guess(self.shards)))
     }
 

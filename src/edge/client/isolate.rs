@@ -11,7 +11,7 @@ use worker::Env;
 use crate::config::Config;
 use crate::config::resolved::{BindingName, Millis, PoolName};
 use crate::core::coordinator::ConfigSource;
-use crate::core::gateway::{Fences, InForce, Known, RouteCache, Routing, Sticky, Telling};
+use crate::core::gateway::{Fences, Known, RouteCache, Routing, Sticky, Telling};
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::plan::{Plan, PlanVersion};
 use crate::edge::background;
@@ -110,7 +110,7 @@ pub fn version(env: &Env) -> (PlanVersion, ConfigSource) {
 /// Takes a configuration that the coordinator has put in force.
 pub fn adopt(env: &Env, view: ConfigView) {
     let version = view.version;
-    if with(env, |isolate| isolate.routing.adopt(InForce::from(view))) {
+    if with(env, |isolate| isolate.routing.adopt(view)) {
         tracing::info!(version = version.version, stamp = version.stamp, "another configuration is in force");
     }
 }
@@ -123,8 +123,8 @@ async fn ask(env: &Env, known: PlanVersion, within: Millis) {
     }
 }
 
-/// The shard count of a pool; none for a pool that is not in the configuration.
-pub fn shard_count(env: &Env, pool: &PoolName) -> Option<Known> {
+/// The shard count of a pool, and by which plan it is known; none for a pool that is not in the configuration.
+pub fn known_shards(env: &Env, pool: &PoolName) -> Option<Known> {
     with(env, |isolate| isolate.routing.known(pool))
 }
 

@@ -9,7 +9,7 @@
 //! | `PUT /_warm/v1/pools/{pool}/ids/{id}` | `{container, outcome, reason?, shard}` |
 //! | `DELETE /_warm/v1/pools/{pool}/ids/{id}` | 204, also when it had none |
 //! | `POST /_warm/v1/pools/{pool}/shutdown-prewarmed` | `{stopped: n}` |
-//! | `GET /_warm/v1/config` | `{version, source, config}`; `config` can be put back as it is |
+//! | `GET /_warm/v1/config` | `{version, source, config, moving?}`; `config` can be put back as it is |
 //! | `PUT /_warm/v1/config` | the same, or 422 with every mistake and nothing changed |
 //! | `DELETE /_warm/v1/config` | the same: what is deployed is in force again |
 //! | `POST /_warm/v1/config/validate` | `{valid: true}`, or 422; changes nothing |
@@ -25,6 +25,7 @@ use worker::Env;
 use super::body::{self, BodyError};
 use super::{reply, tell};
 use crate::config::limits::MAX_CONFIG_BYTES;
+use crate::config::resolved::{PoolName, ShardCount};
 use crate::config::{Config, ConfigError, WranglerBindings, missing_bindings, parse_json};
 use crate::core::coordinator::ConfigSource;
 use crate::core::gateway::admin::{Call, Miss, call};
@@ -218,9 +219,21 @@ fn described(assignment: &Assignment, told: Told) -> Value {
 }
 
 fn shown(view: &ConfigView) -> Result<Response, JsValue> {
-    let ConfigView { version, source, config, moving_from: _, credits: _ } = view;
+    let ConfigView { version, source, config, moving_from, credits: _ } = view;
     let source: ConfigSource = *source;
-    reply::json(200, &json!({ "version": version.version, "source": source, "config": config.to_document() }))
+    let mut fields = Map::new();
+    fields.insert("version".to_owned(), json!(version.version));
+    fields.insert("source".to_owned(), json!(source));
+    fields.insert("config".to_owned(), config.to_document());
+    let of_pool = |(name, from): (&PoolName, &ShardCount)| {
+        let to = config.pools.get(name)?.shards;
+        Some((name.to_string(), json!({ "from": from, "to": to })))
+    };
+    let moving: Map<String, Value> = moving_from.iter().filter_map(of_pool).collect();
+    if !moving.is_empty() {
+        fields.insert("moving".to_owned(), Value::Object(moving));
+    }
+    reply::json(200, &Value::Object(fields))
 }
 
 async fn put_config(request: &Request, env: &Env) -> Result<Result<Response, JsValue>, Failure> {

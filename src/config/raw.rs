@@ -63,14 +63,16 @@ pub(super) struct RawPool {
         schemars(with = "String", transform = schema::duration(limits::REFRESH_INTERVAL, built_in::REFRESH_INTERVAL))
     )]
     pub refresh_interval: Given<Millis>,
-    /// How many objects share the work of the pool. More of them take more requests a second; each id belongs to one.
+    /// How many objects share the work of the pool. More of them take more requests a second; each id belongs to one. When it
+    /// changes, ids move with their containers; one change at a time, a further one waits.
     #[cfg_attr(
         test,
         schemars(with = "u32", transform = allow().whole(limits::SHARDS).default_value(ShardCount::ONE.get()))
     )]
     pub shards: Given<ShardCount>,
     /// The most containers at once over all shards, whatever they are doing. At least `warm_target`, and at least
-    /// `shards`. Without it the platform's own limit holds.
+    /// `shards`. Several pools of one container class have together at most the largest that any of them states, also those
+    /// that state none. Where none does, the platform's own limit holds.
     #[cfg_attr(test, schemars(with = "u32", transform = allow().whole(limits::MAX_INSTANCES).example(40)))]
     pub max_instances: Given<u32>,
     /// The KV namespace binding that remembers where ids live, to save a hop. A hint: it is never trusted.

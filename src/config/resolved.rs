@@ -207,8 +207,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// This pool over the shard count in force, which only stays as it is; none when its `max_instances` would not give
-    /// each of so many shards one container.
+    /// This pool over another shard count: the one that stays in force until a change of it may begin. None when its
+    /// `max_instances` would not give each of so many shards one container.
     pub fn with_shards(&self, shards: ShardCount) -> Option<Self> {
         let fits = self.max_instances.is_none_or(|max| max >= shards.get());
         fits.then(|| Self { shards, ..self.clone() })

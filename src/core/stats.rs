@@ -10,7 +10,7 @@ use super::failure::{FailureClass, StartFailure};
 use super::id::ShardIndex;
 use super::outcome::{Outcome, Reason, RefusalCode};
 use super::plan::PlanVersion;
-use super::shard::{Shard, State};
+use super::shard::Shard;
 use crate::config::resolved::Millis;
 
 /// What happened in one shard since it was loaded.
@@ -135,7 +135,7 @@ pub struct ShardStats {
     pub counts: Counts,
     /// Its share of the warm target.
     pub warm_target: u32,
-    /// Its share of the limit.
+    /// The credits that it has now: the most containers it may have. None without a limit.
     pub max_instances: Option<u32>,
     /// Callers that wait for a container.
     pub waiting: u32,
@@ -157,18 +157,9 @@ pub struct ShardStats {
 impl Shard {
     /// Its containers by state.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for row in self.containers() {
-            match row.state {
-                State::Starting => counts.starting += 1,
-                State::Warm { .. } => counts.warm += 1,
-                State::Assigned { .. } => counts.assigned += 1,
-                State::Draining { .. } => counts.draining += 1,
-                State::Moving { .. } => counts.moving += 1,
-            }
-        }
-        counts.total = counts.warm + counts.assigned;
-        counts
+        let [starting, warm, assigned, draining, moving] =
+            self.sizes().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        Counts { starting, warm, assigned, draining, moving, total: warm.saturating_add(assigned) }
     }
 
     /// The shard in numbers.

@@ -57,7 +57,9 @@ export interface ShardStats {
   /** On their way to another shard. */
   moving: number;
   total: number;
+  /** Its share of the stock. */
   warmTarget: number;
+  /** The credits that it has now: the most containers it may have. They come and go. Null without a limit. */
   maxInstances: number | null;
   waiting: number;
   failures: number;
@@ -94,7 +96,7 @@ export interface PoolStats {
   borrowRate: number | null;
   /** While ids move to other shards because the shard count has changed. */
   migration: { from: number; to: number; remaining: number; openShards: number } | null;
-  /** How much of the limit the shards have leased; null without a limit. */
+  /** How much of the pool's limit, and of its class's, the shards hold as credits, used or not; null without a limit. */
   capacity: { limit: number; leased: number; classLimit: number; classLeased: number } | null;
   /** Whether every shard answered; if not, `missing` has those that did not. */
   complete: boolean;

@@ -1,4 +1,4 @@
-//! To a shard, from clients and from containers.
+//! To a shard, from clients, from containers, and from its siblings.
 
 use serde::{Deserialize, Serialize};
 

@@ -168,3 +168,16 @@ fn however_much_is_on_its_way_a_delivery_is_bounded_and_the_rest_goes_with_the_n
     assert_eq!(missing, 0, "all are there after {:?}", pool.now - at);
     assert!(pool.largest_delivery <= 32, "{}", pool.largest_delivery);
 }
+
+#[test]
+fn who_has_asked_in_vain_starts_its_own_however_many_siblings_there_are() {
+    let mut pool = Siblings::new(4, r#""warm_target": 40, "refresh_interval": "60s", "sleep_after": "600s""#);
+    pool.run_for(Millis::from_secs(40));
+    hints(&mut pool);
+    let ids: Vec<String> = (0..12).map(|nth| pool.id_of(0, nth)).collect();
+    ids.iter().take(10).for_each(|id| drop(pool.get(id)));
+    pool.lost = 1_000;
+    let at = pool.now;
+    assert_eq!(pool.get(&ids[10]).outcome, Outcome::Cold);
+    assert!(pool.now - at < Millis(5_100), "two seconds for two siblings and a start: {:?}", pool.now - at);
+}

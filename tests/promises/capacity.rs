@@ -273,12 +273,16 @@ fn a_pool_at_its_own_limit_calls_nothing_back_from_others() {
     let standing = lacking(&desk, "a/0", 9, 1);
     let (_, _, fx) = desk.report("a/0", standing);
     assert_eq!(told(&fx), ["b/0"], "it may have one more");
-    let standing = spare(&desk, "b/0", 5, 0);
+    let standing = spare(&desk, "b/0", 1, 4);
     desk.answer("b/0", standing);
     assert_eq!((given(&desk, "a/0"), desk.machine.capacity(&pool("a")).unwrap().leased), (1, 4));
     let standing = lacking(&desk, "a/0", 8, 1);
     desk.report("a/0", standing);
-    assert_eq!(desk.machine.allotment_of(&shard("b/0")).unwrap().recall, Millis(0));
+    assert_eq!(
+        desk.machine.allotment_of(&shard("b/0")).unwrap().recall,
+        Millis(0),
+        "all else would be of no use to it"
+    );
 }
 
 #[test]

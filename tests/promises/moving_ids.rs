@@ -179,3 +179,26 @@ fn nothing_is_lost_or_doubled_whatever_fails() {
         assert_eq!(pool.count(|state| matches!(state, State::Moving { .. })), 0);
     }
 }
+
+#[test]
+fn however_many_ids_are_asked_for_only_so_many_questions_are_under_way() {
+    let mut pool = Siblings::new(1, r#""warm_target": 0, "acquire_timeout": "80s", "max_concurrent_starts": 64"#);
+    let before = with_containers(&mut pool, 4);
+    pool.reshard(2);
+    pool.configure(1);
+    pool.lost = 1_000;
+    let ids: Vec<String> = (0..300).map(|nth| pool.id_of(1, nth)).collect();
+    let waiters: Vec<_> = ids.iter().map(|id| pool.ask(id)).collect();
+    assert!(pool.pulls <= 64, "{} at once", pool.pulls);
+    pool.run_for(Millis::from_secs(12));
+    pool.lost = 0;
+    pool.run_for(Millis::from_secs(80));
+    for (id, waiter) in ids.iter().zip(waiters) {
+        let found = pool.answers[&waiter].clone();
+        let known = before.iter().find(|(other, _)| other == id);
+        match known {
+            Some((_, container)) => assert_eq!(found.unwrap().container, *container),
+            None => assert!(found.is_ok_and(|assignment| assignment.outcome == Outcome::Cold), "{id}"),
+        }
+    }
+}

@@ -80,6 +80,8 @@ pub struct Siblings {
     pub reports: BTreeMap<u32, u32>,
     /// The most containers in one delivery.
     pub largest_delivery: usize,
+    /// Questions for ids to former owners.
+    pub pulls: usize,
 }
 
 impl Siblings {
@@ -107,6 +109,7 @@ impl Siblings {
             limit: limit.map(|limit| limit as usize),
             reports: BTreeMap::new(),
             largest_delivery: 0,
+            pulls: 0,
         };
         (0..shards).for_each(|index| siblings.configure(index));
         siblings
@@ -334,6 +337,7 @@ impl Siblings {
                 self.question(from, life, to, input, Millis(1_000), failed);
             }
             Action::Pull { from: to, id, plan } => {
+                self.pulls += 1;
                 let input = Input::PullAsked { id: id.clone(), to: ShardIndex(from), plan };
                 self.question(from, life, to, input, Millis(5_000), Input::Pulled { from: to, id, reply: None });
             }

@@ -166,6 +166,11 @@ impl Faults {
         true
     }
 
+    /// Whether alarms may be late, or clocks jump: then nothing that waits for a time can be relied on to come soon.
+    pub fn distorts_time(&self) -> bool {
+        !self.healed && [Fault::AlarmLate, Fault::ClockJump].iter().any(|&fault| self.rates.of(fault) > 0.0)
+    }
+
     /// A fault that the schedule names.
     pub fn count(&mut self, fault: Fault) {
         *self.counts.entry(fault).or_default() += 1;

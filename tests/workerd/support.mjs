@@ -81,11 +81,37 @@ export function rpcs(server, binding, object, method, ...calls) {
   return rpcDoor(server, { binding, object, method, calls });
 }
 
+/** The containers that the shards of these pools (`{pool: shards}`) have on their books, each once, in whatever state. */
+export async function books(server, shardsOf) {
+  const named = ([pool, shards]) => Array.from({ length: shards }, (_, shard) => `${pool}/${shard}`);
+  const objects = Object.entries(shardsOf).flatMap(named);
+  const all = await rpcDoor(server, { binding: "WARM_POOL", objects, method: "books" });
+  return new Set(all.flat().map(({ container }) => container));
+}
+
 async function rpcDoor(server, call) {
   const answer = await server.fetch("/rpc", { method: "POST", body: JSON.stringify(call) });
   const { value, error } = await answer.json();
   if (error) throw Object.assign(new Error(error.message), error);
   return value;
+}
+
+/** Looks at the books again and again until `end()`, which tells how many containers were on them at most, and how often it looked. */
+export function watchBooks(server, shardsOf) {
+  let over = false;
+  let [most, looks] = [0, 0];
+  const watching = (async () => {
+    while (!over) {
+      most = Math.max(most, (await books(server, shardsOf)).size);
+      looks++;
+    }
+  })();
+  const end = async () => {
+    over = true;
+    await watching;
+    return { most, looks };
+  };
+  return { end };
 }
 
 /** Puts another configuration in force; returns what is in force then. */

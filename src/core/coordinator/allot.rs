@@ -35,9 +35,10 @@ impl Coordinator {
         let given = self.terms_of(&shard.pool).map_or(Some(row.given), |terms| {
             standing.credits.filter(|credits| credits.generation == terms.generation).map(|credits| credits.given)
         });
-        let knows = plan >= self.version() && given == Some(row.given) && standing.warm_target == row.warm_target;
-        if row.untold && knows {
-            self.ledger.update(shard, |row| row.untold = false);
+        let is_current = !self.registry.is_behind(shard, Some(plan));
+        let knows = given == Some(row.given) && standing.warm_target == row.warm_target;
+        if is_current && row.untold == knows {
+            self.ledger.update(shard, |row| row.untold = !knows);
         }
     }
 

@@ -13,7 +13,7 @@ use super::registry::shards_of;
 use crate::config::resolved::{Millis, Pool, PoolName};
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
-use crate::core::share::largest_remainder;
+use crate::core::share::{even, largest_remainder};
 
 /// So many containers at least, on average, are kept warm by a shard that keeps any; more of larger pools, see [`heap`].
 pub const MIN_STOCK: u32 = 8;
@@ -55,6 +55,15 @@ impl Coordinator {
         for pool in due {
             let shares = self.shares_by_demand(&pool);
             self.set_shares(&pool, &shares);
+        }
+        // A sibling that hands on a plan knows of no share but the even one.
+        let differs = |shard: &ShardId| {
+            let count = self.registry.pools.get(&shard.pool).map(|pool| pool.shards);
+            let even = count.map(|count| even(self.total_of(&shard.pool), count, shard.index));
+            even != Some(self.warm_target_of(shard))
+        };
+        for shard in self.registry.shards().filter(differs).collect::<Vec<_>>() {
+            self.ledger.update(&shard, |row| row.untold = true);
         }
     }
 

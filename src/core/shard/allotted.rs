@@ -169,7 +169,8 @@ impl Shard {
             self.advice.reported_lacking = 0;
             return self.timers.stop(Timer::Lacking);
         }
-        if for_ids > self.advice.reported_lacking {
+        // Of a burst not each one: the timer does the rest.
+        if self.advice.reported_lacking == 0 || for_ids >= self.advice.reported_lacking.saturating_mul(2) {
             self.advice.reported_lacking = for_ids;
             fx.actions.push(Action::Report);
         }

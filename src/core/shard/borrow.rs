@@ -8,7 +8,7 @@
 
 use super::message::{Action, Answer, Effects, Entropy};
 use super::parcel::BorrowReply;
-use super::slot::State;
+use super::slot::{Slot, State};
 use super::{Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::allotment::Stocked;
@@ -21,7 +21,7 @@ pub const MAX_ASKED: u32 = 2;
 const MAX_UNDER_WAY: usize = 32;
 /// How long an answer is waited for.
 const PATIENCE: Millis = Millis(1_000);
-/// How long a container that is said to be on its way.
+/// How long a container that is said to be on its way, and how long one that has come may take to answer.
 const ARRIVES_WITHIN: Millis = Millis::from_secs(5);
 /// After so long nothing is left of what was known of a sibling's stock.
 const KNOWN_FOR: Millis = Millis::from_secs(3);
@@ -35,6 +35,8 @@ const WORTH_ASKING: u64 = 100;
 pub(super) struct Borrowing {
     siblings: Vec<Sibling>,
     under_way: Vec<Attempt>,
+    /// Of the ids that wait, so many for which siblings were asked in vain.
+    in_vain: usize,
 }
 
 /// What is known of a sibling's stock.
@@ -70,9 +72,18 @@ struct Attempt {
 impl Borrowing {
     /// What the coordinator knows of the siblings' stock.
     pub fn hear(&mut self, now: Millis, me: ShardIndex, stocked: &[Stocked]) {
+        let known = std::mem::take(&mut self.siblings);
         let others = stocked.iter().filter(|stocked| stocked.shard != me);
-        let sibling = |&Stocked { shard, warm, target }: &Stocked| Sibling { index: shard, target, warm, at: now };
+        let sibling = |&Stocked { shard, warm, target }: &Stocked| {
+            // What a sibling itself has just said is newer than what it has reported.
+            let own = known.iter().find(|own| own.index == shard && own.at <= now && now - own.at < KNOWN_FOR);
+            let (warm, at) = own.map_or((warm, now), |own| (own.warm, own.at));
+            Sibling { index: shard, target, warm, at }
+        };
         self.siblings = others.map(sibling).collect();
+        // Where there is stock again, it is asked for again: by as many as there is for.
+        let stock = self.siblings.iter().map(|sibling| sibling.warm as usize).sum();
+        self.in_vain = self.in_vain.saturating_sub(stock);
     }
 
     /// A container came from a sibling.
@@ -87,8 +98,15 @@ impl Borrowing {
 
     /// Gives up what has taken too long.
     pub fn give_up_late(&mut self, now: Millis) {
-        if !mutants::on(Mutant::BorrowingNeverGivenUp) {
-            self.under_way.retain(|attempt| now < attempt.until);
+        if mutants::on(Mutant::BorrowingNeverGivenUp) {
+            return;
+        }
+        let (open, late): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.under_way).into_iter().partition(|attempt| now < attempt.until);
+        self.under_way = open;
+        self.in_vain += late.len();
+        for Attempt { asked, .. } in late {
+            self.note(now, asked, 0);
         }
     }
 
@@ -131,16 +149,27 @@ impl Borrowing {
     }
 }
 
+impl Slot {
+    /// When a container that came from a sibling is no longer counted on, unless it has answered by then.
+    fn arrives_by(&self) -> Millis {
+        self.known_since + ARRIVES_WITHIN
+    }
+}
+
 impl Shard {
     /// Asks siblings for the ids that wait, as far as there are any that seem to have stock.
     pub(super) fn borrow(&mut self, now: Millis, fx: &mut Effects<'_>) {
-        let arriving = self.starting.iter().filter(|container| self.is_borrowed(**container)).count();
-        let wanted = self.queue.ready().saturating_sub(arriving);
+        let arriving = self.starting.iter().filter(|container| self.is_arriving(now, **container)).count();
+        let waiting = self.queue.ready().saturating_sub(arriving);
+        self.borrowing.in_vain = self.borrowing.in_vain.min(waiting);
+        let wanted = waiting - self.borrowing.in_vain;
         while self.borrowing.expected() < wanted.min(MAX_UNDER_WAY) {
             let Some(from) = self.borrowing.draw(now, None, fx.entropy) else { break };
             self.ask_for_one(now, from, 1, fx);
         }
-        match self.borrowing.next_end() {
+        let arrivals = self.starting.iter().filter(|container| self.is_arriving(now, **container));
+        let next_arrival = arrivals.filter_map(|container| self.slots.get(container)).map(Slot::arrives_by).min();
+        match [self.borrowing.next_end(), next_arrival].into_iter().flatten().min() {
             Some(at) => self.timers.set(Timer::Borrow, at),
             None => self.timers.stop(Timer::Borrow),
         }
@@ -169,8 +198,9 @@ impl Shard {
         if count < MAX_ASKED
             && let Some(next) = self.borrowing.draw(now, Some(from), fx.entropy)
         {
-            self.ask_for_one(now, next, count + 1, fx);
+            return self.ask_for_one(now, next, count + 1, fx);
         }
+        self.borrowing.in_vain += 1;
     }
 
     /// A sibling asks for a warm container. It gets one that nobody here waits for; what is missing then is started anew.
@@ -188,6 +218,12 @@ impl Shard {
         };
         let left = u32::try_from(self.warm.len()).unwrap_or(u32::MAX);
         fx.answer = Some(Answer::Borrow(BorrowReply { lent, left }));
+    }
+
+    /// Whether a container came warm from a sibling just now, and is being told whose it is: one that does not answer is not
+    /// counted on.
+    pub(super) fn is_arriving(&self, now: Millis, container: ContainerId) -> bool {
+        self.is_borrowed(container) && self.slots.get(&container).is_some_and(|slot| now < slot.arrives_by())
     }
 
     /// Whether a starting container came warm from a sibling.

@@ -126,6 +126,10 @@ impl Shard {
         let Delivery { from, plan, parcels } = delivery;
         self.configure(now, plan, fx);
         let mut received = self.channels.get(&from).copied().unwrap_or_default().received;
+        if parcels.iter().all(|parcel| parcel.seq <= received) {
+            // What was said to be coming may be this, which has come before.
+            self.ask_again_soon(now, from);
+        }
         for parcel in parcels {
             if parcel.seq == received + 1 || (mutants::on(Mutant::ParcelTakenTwice) && parcel.seq <= received) {
                 received = received.max(parcel.seq);
@@ -172,6 +176,10 @@ impl Shard {
             let (to, seq) = (*to, *seq);
             if let Some(outbox) = self.outbox.get_mut(&to) {
                 outbox.parcels.remove(&seq);
+                if outbox.parcels.is_empty() {
+                    self.outbox.remove(&to);
+                    self.timers.stop(Timer::Deliver(to));
+                }
             }
             self.come_off(container);
         }

@@ -21,6 +21,7 @@ mod handover;
 mod health;
 mod message;
 mod parcel;
+mod questions;
 mod queue;
 mod resharding;
 mod slot;
@@ -50,6 +51,7 @@ use acquire::Doubter;
 use allotted::{Advice, Demand};
 use borrow::Borrowing;
 use handover::Outbox;
+use questions::Questions;
 use queue::Queue;
 use resharding::Resharding;
 use slot::{Pending, Slot};
@@ -95,6 +97,7 @@ pub struct Shard {
     /// Containers that are being handed over, by receiver.
     outbox: BTreeMap<ShardIndex, Outbox>,
     resharding: Resharding,
+    questions: Questions,
     borrowing: Borrowing,
     credits: Option<Credits>,
     credits_changed: bool,
@@ -227,6 +230,7 @@ impl Shard {
             dirty_channels: BTreeSet::new(),
             outbox: BTreeMap::new(),
             resharding: Resharding::default(),
+            questions: Questions::default(),
             borrowing: Borrowing::default(),
             credits,
             credits_changed: false,
@@ -492,6 +496,11 @@ impl Shard {
         }
         let limit = [self.limit(), self.gate.ceiling(now)].into_iter().flatten().min().unwrap_or(u32::MAX);
         limit.saturating_sub(self.count())
+    }
+
+    /// How many containers are starting, warm, assigned, draining, and being handed over.
+    pub(in crate::core) fn sizes(&self) -> [usize; 5] {
+        [self.starting.len(), self.warm.len(), self.by_id.len(), self.draining(), self.moving()]
     }
 
     /// How many containers are being handed over.

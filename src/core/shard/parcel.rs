@@ -113,7 +113,7 @@ pub struct BorrowReply {
 }
 
 /// The answer to a sibling that owns an id by now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PullReply {
     /// There is something of the id, and it is on its way.
@@ -125,8 +125,11 @@ pub enum PullReply {
         /// There is nothing left that has to go to the sibling.
         drained: bool,
     },
-    /// This shard works by a newer plan, by which the id is not the sibling's; none can be said to be.
-    Outdated,
+    /// By the plan of this shard the id is not the sibling's: it is to work by that one, too.
+    Outdated {
+        /// The plan, as the sibling's.
+        plan: Option<Box<Plan>>,
+    },
 }
 
 /// The warm target that the coordinator has set. Durable.

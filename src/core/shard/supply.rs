@@ -103,7 +103,11 @@ impl Shard {
         if current >= target {
             self.filled = true;
         }
-        let coming = self.starting.iter().filter(|&&container| !self.is_outdated(container)).count();
+        let counts_on = |container: &ContainerId| {
+            let is_late = self.is_borrowed(*container) && !self.is_arriving(now, *container);
+            !self.is_outdated(*container) && !is_late
+        };
+        let coming = self.starting.iter().filter(|container| counts_on(container)).count();
         let coming = if mutants::on(Mutant::InFlightStartedAgain) { 0 } else { coming };
         let coming = coming + self.borrowing.expected();
         let missing = (self.queue.ready() + target.saturating_sub(current)).saturating_sub(coming);

@@ -63,8 +63,9 @@ impl Pool {
     ///
     /// The shard that has the id lets its caller wait for at most `acquire_timeout`, and is given up when it has said nothing
     /// 10 s after that. Most calls ask one shard once. A call that threw is repeated once; and while the shard count changes, the
-    /// caller may be sent on, or have to tell a shard of it first (15 s at most), six times all in all. (A shard of a pool
-    /// configured by code may have to be told its settings first: 15 s at most, and one wait more.)
+    /// caller may be sent on six times all in all. Before each of these it may have to tell a shard of the change (5 s at most),
+    /// and to ask another for the plan first (5 s more). (A shard of a pool configured by code may have to be told its settings
+    /// first: 15 s at most, and one wait more.)
     ///
     /// ```
     /// # async fn example(pool: cf_warm_pools::client::Pool, request: worker::Request) -> Result<worker::Response, cf_warm_pools::client::Error> {

@@ -96,10 +96,10 @@ fn search(simulate: Simulate, seeds: Range<u64>, threads: NonZeroUsize) -> ExitC
             match news {
                 News::Done { seed, result } => {
                     tally.add(seed, &result);
-                    if let Some(violation) = result.violations.first()
-                        && tally.violation_count() <= TOLD_AT_ONCE
-                    {
-                        eprintln!("seed {seed}: {}", once::told(violation));
+                    if tally.violation_count() <= TOLD_AT_ONCE {
+                        for violation in &result.violations {
+                            eprintln!("seed {seed}: {}", once::told(violation));
+                        }
                     }
                     found.add(seed, result);
                     progress.tell(&tally);

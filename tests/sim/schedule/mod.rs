@@ -245,13 +245,17 @@ impl Schedule {
             let what = What::CoordinatorDown { duration: lasts };
             schedule.operations.push(Operation { at, what });
             if at > Millis(0) {
-                let wakes = (0..pools).map(|pool| What::Lookup { router: 0, pool, id: 0 });
+                let wakes = (0..pools).map(|pool| What::GetContainer { router: 0, pool, id: 0 });
                 schedule.operations.extend(wakes.map(|what| Operation { at: Millis(0), what }));
             }
         }
         if climate.serves_everybody() {
             // Whoever gives an id up while others use it turns them away.
             schedule.operations.retain(|operation| !matches!(operation.what, What::Release { .. }));
+        }
+        if schedule.rates.of(Fault::TransferReplyLost) > 0.0 && climate.serves_everybody() {
+            // Who only wants to know does not wait for as long as it may take then.
+            schedule.operations.retain(|operation| !matches!(operation.what, What::Lookup { .. }));
         }
         schedule
     }

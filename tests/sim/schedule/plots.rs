@@ -172,7 +172,12 @@ fn long_outage(draw: &mut Stream) -> Plan {
     bases.iter_mut().for_each(in_no_hurry);
     let begins = draw.between(20_000, 40_000);
     let mut reshards = Vec::new();
-    if draw.chance(0.5) {
+    let mut rates = Rates::none();
+    if draw.chance(0.6) {
+        if draw.chance(0.7) {
+            // Much of what shards say to each other is lost: what must be asked has to be asked again.
+            rates = rates.with(Fault::TransferReplyLost, 0.3 + 0.3 * draw.unit());
+        }
         let at = Millis(begins - draw.between(1, 3_000));
         let shards = draw.pick(&SHARD_COUNTS);
         reshards.push(Operation { at, what: What::Reshard { pool: 0, shards } });
@@ -180,7 +185,7 @@ fn long_outage(draw: &mut Stream) -> Plan {
     Plan {
         plot: Plot::LongOutage,
         climate: Climate::NoCoordinator,
-        rates: Rates::none(),
+        rates,
         bases,
         routers: None,
         duration: Some(Millis(begins) + TEN_MINUTES + Millis(draw.between(0, 60_000))),

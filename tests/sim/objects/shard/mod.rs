@@ -39,6 +39,8 @@ use crate::world::{Private, World, hash};
 
 /// The deadlines of `src/edge`.
 const PEER_DEADLINE: Millis = Millis::from_secs(5);
+/// How soon a sibling that did not answer is asked again: the longest pause is 5 s, and a little more for luck.
+const ASKED_AGAIN_WITHIN: Millis = Millis::from_secs(15);
 /// How long until a shard whose alarm handler failed tries again.
 const RETRY_AFTER: Millis = Millis::from_secs(60);
 
@@ -67,6 +69,8 @@ struct Memory {
     planless: Option<Vec<(CallId, Request)>>,
     /// Reports of containers that siblings were asked about: how many have not answered.
     forwarded: BTreeMap<CallId, u32>,
+    /// Ids that a sibling was asked for in vain, since when, unless it was asked again.
+    unanswered: BTreeMap<SessionId, Millis>,
     /// Who has been told in this step what there is of an id, or why that is not known.
     located: Vec<(Waiter, Result<(), Refusal>)>,
 }
@@ -74,9 +78,30 @@ struct Memory {
 /// Somebody who waits for an answer of the machine.
 #[derive(Clone, Debug)]
 enum Waiter {
-    Acquire(CallId),
+    Acquire(CallId, SessionId),
     Lookup(CallId, SessionId),
     Release(CallId, SessionId),
+}
+
+impl Memory {
+    /// A sibling that could not be asked for an id that somebody waits for is asked again, soon, where clocks and alarms are as
+    /// they should be.
+    fn ask_again(&self, world: &mut World, shard: &ShardId) {
+        let late = |&(_, since): &(&SessionId, &Millis)| world.now > *since + ASKED_AGAIN_WITHIN;
+        let wanted = |&(id, _): &(&SessionId, &Millis)| {
+            let waits = |(waiter, _): &(Waiter, Millis)| match waiter {
+                Waiter::Acquire(_, of) | Waiter::Lookup(_, of) | Waiter::Release(_, of) => of == id,
+            };
+            self.machine.must_ask(id) && self.waiters.values().any(waits)
+        };
+        if let Some((id, since)) = self.unanswered.iter().find(|entry| late(entry) && wanted(entry))
+            && !world.faults.distorts_time()
+        {
+            let what =
+                format!("{shard} asks nobody for {id:?} since it was asked in vain, {:?} ago", world.now - *since);
+            world.oracle.broken(world.now, "unwedgeable", what);
+        }
+    }
 }
 
 impl ShardObject {
@@ -132,6 +157,7 @@ impl ShardObject {
             next_waiter: 0,
             planless: None,
             forwarded: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             located: Vec::new(),
         });
         true
@@ -195,6 +221,7 @@ impl ShardObject {
                 self.perform(world, &mut memory, action);
             }
         }
+        memory.ask_again(world, &self.id);
         self.memory = Some(memory);
         Some(answer)
     }
@@ -222,7 +249,7 @@ impl ShardObject {
             Action::Reply(waiter, reply) => {
                 world.oracle.shard_replied(world.now, self.addr, &reply);
                 match memory.waiters.remove(&waiter) {
-                    Some((Waiter::Acquire(call), _)) => world.answer(call, Response::Acquired(acquired(reply))),
+                    Some((Waiter::Acquire(call, _), _)) => world.answer(call, Response::Acquired(acquired(reply))),
                     Some((waiter @ (Waiter::Lookup(..) | Waiter::Release(..)), _)) => {
                         unreachable!("{waiter:?} is answered {reply:?}")
                     }
@@ -240,7 +267,10 @@ impl ShardObject {
                 None => world.oracle.answered_twice(world.now, self.addr),
             },
             Action::Borrow { from } => self.ask_to_lend(world, from),
-            Action::Pull { from, id, plan } => self.pull(world, from, id, *plan),
+            Action::Pull { from, id, plan } => {
+                memory.unanswered.remove(&id);
+                self.pull(world, from, id, *plan);
+            }
             Action::Deliver { to, delivery } => self.deliver(world, to, delivery),
         }
     }
@@ -269,7 +299,7 @@ impl ShardObject {
         shards: Option<u32>,
         suspect: Option<ContainerId>,
     ) {
-        let waiter = self.wait(world, Waiter::Acquire(call));
+        let waiter = self.wait(world, Waiter::Acquire(call, id.clone()));
         self.drive(world, Input::Acquire { waiter, id, shards, suspect });
     }
 
@@ -311,15 +341,15 @@ impl ShardObject {
 
     /// All there is of the id of somebody is here, or there is nothing.
     fn know(&mut self, world: &mut World, waiter: Waiter) {
-        let (Waiter::Acquire(call) | Waiter::Lookup(call, _) | Waiter::Release(call, _)) = waiter;
-        let (Waiter::Lookup(_, id) | Waiter::Release(_, id)) = &waiter else { return };
+        let (Waiter::Acquire(call, id) | Waiter::Lookup(call, id) | Waiter::Release(call, id)) = &waiter;
+        let call = *call;
         match (self.find(world, id), &waiter) {
             (Err(refusal), _) => world.answer(call, Response::Refused(refusal)),
             (Ok(found), Waiter::Lookup(..)) => {
                 world.oracle.found(world.now, self.addr, id, found.map(|found| found.container));
                 world.answer(call, Response::Found);
             }
-            (Ok(_), Waiter::Acquire(_) | Waiter::Release(..)) => {
+            (Ok(_), Waiter::Acquire(..) | Waiter::Release(..)) => {
                 let had = world.oracle.container_of(self.addr, id);
                 world.oracle.released(self.addr, id);
                 if self.drive(world, Input::Release(id.clone())) {
@@ -343,7 +373,7 @@ impl ShardObject {
         while let Some((waiter, located)) = self.memory.as_mut().and_then(|memory| memory.located.pop()) {
             match (located, &waiter) {
                 (Ok(()), _) => self.know(world, waiter),
-                (Err(refusal), Waiter::Acquire(call) | Waiter::Lookup(call, _) | Waiter::Release(call, _)) => {
+                (Err(refusal), Waiter::Acquire(call, _) | Waiter::Lookup(call, _) | Waiter::Release(call, _)) => {
                     world.answer(*call, Response::Refused(refusal));
                 }
             }

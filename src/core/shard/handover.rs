@@ -81,6 +81,7 @@ impl Shard {
         let delivery = Delivery {
             from: self.me.index,
             plan: plan.of_sibling(to),
+            paid: self.channels.get(&to).copied().unwrap_or_default().paid,
             parcels: outbox.parcels.iter().take(MAX_PARCELS).filter_map(parcel).collect(),
         };
         fx.actions.push(Action::Deliver { to, delivery: Box::new(delivery) });
@@ -123,8 +124,9 @@ impl Shard {
 
     /// A sibling hands containers over. What came before is not taken again.
     pub(super) fn receive(&mut self, now: Millis, delivery: Delivery, fx: &mut Effects<'_>) {
-        let Delivery { from, plan, parcels } = delivery;
+        let Delivery { from, plan, paid, parcels } = delivery;
         self.configure(now, plan, fx);
+        self.take_repaid(from, paid);
         let mut received = self.channels.get(&from).copied().unwrap_or_default().received;
         if parcels.iter().all(|parcel| parcel.seq <= received) {
             // What was said to be coming may be this, which has come before.

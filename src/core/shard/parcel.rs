@@ -76,6 +76,9 @@ pub struct Delivery {
     pub from: ShardIndex,
     /// The plan it goes by, as the receiver's.
     pub plan: Plan,
+    /// The credits that the sender has paid back to the receiver so far: what lends to and fro may never see a receipt.
+    #[serde(default)]
+    pub paid: Paid,
     /// What it sends.
     pub parcels: Vec<Parcel>,
 }

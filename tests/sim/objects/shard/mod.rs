@@ -562,7 +562,7 @@ fn shown(input: &Input) -> String {
         }
         Input::PullAsked { id, to, plan } => format!("PullAsked({id:?}, {to:?}, {})", plan_in_short(plan)),
         Input::Receive(delivery) => {
-            let Delivery { from, plan, parcels } = &**delivery;
+            let Delivery { from, plan, paid: _, parcels } = &**delivery;
             let parcels: Vec<String> = parcels
                 .iter()
                 .map(|parcel| format!("{} {} {:?} {:?}", parcel.seq, parcel.container, parcel.state, parcel.credit))

@@ -79,7 +79,7 @@ impl ShardObject {
                     Err(_) if on(AdapterMutant::ErrorIsNothing) => Some(self.nothing()),
                     answer => pulled(answer),
                 };
-                if let (Some(memory), None | Some(PullReply::Outdated)) = (&mut self.memory, &reply) {
+                if let (Some(memory), None | Some(PullReply::Outdated { .. })) = (&mut self.memory, &reply) {
                     memory.unanswered.insert(id.clone(), world.now);
                 }
                 Input::Pulled { from, id, reply }

@@ -106,12 +106,14 @@ describe("with a token", () => {
   test("a shard count may change, and the stats say how far that is", async () => {
     const { shards, migration } = await stats(server);
     assert.deepEqual([shards.length, migration], [2, null]);
-    // A shard that does not hear of it keeps the change open.
+    // A shard that does not hear of it keeps the change open: neither by being told, nor when it reports.
     await rpc(server, "WARM_POOL", "p/0", "deafen", 1);
+    await rpc(server, "POOL_COORDINATOR", "coordinator", "ignoreReports", true);
     const view = await put(server, pools({ shards: 3 }));
     assert.deepEqual([view.config.pools.p.shards, view.moving], [3, { p: { from: 2, to: 3 } }]);
     const waits = await put(server, pools({ shards: 4 }));
     assert.deepEqual([waits.config.pools.p.shards, waits.moving], [3, { p: { from: 2, to: 3 } }], "the second waits");
+    await rpc(server, "POOL_COORDINATOR", "coordinator", "ignoreReports", false);
     await moved(server, 4);
     const { moving } = await (await server.admin("/_warm/v1/config")).json();
     assert.equal(moving, undefined);

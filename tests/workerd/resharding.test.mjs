@@ -284,7 +284,6 @@ describe("routers and shards that have not heard of it", () => {
   });
 
   test("a shard that was not told is told by the router", async () => {
-    await moved(server, 3);
     await put(server, of(6));
     await moved(server, 6);
     // Those that stay with it from five shards to six: nobody has to ask it for what it had of them, and so tells it the plan.

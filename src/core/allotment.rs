@@ -124,6 +124,9 @@ pub struct Grant {
     pub generation: u64,
     /// How many, from the beginning on.
     pub given: u64,
+    /// How many of those it has returned the coordinator has written down.
+    #[serde(default)]
+    pub returned: u64,
 }
 
 /// A sibling's stock.

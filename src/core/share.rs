@@ -72,6 +72,44 @@ mod tests {
             prop_assert_eq!(parts.iter().sum::<u32>(), total);
             let (most, least) = (parts.iter().max().unwrap(), parts.iter().min().unwrap());
             prop_assert!(most - least <= 1, "largest remainder, all weights equal");
+            prop_assert_eq!(largest_remainder(total, &vec![7; shards as usize]), parts);
         }
+
+        #[test]
+        fn weighted_parts_sum_to_the_total_and_are_within_one_of_their_quota(
+            total in 0u32..100_000, weights in proptest::collection::vec(0u64..1_000_000_000_000, 1..64),
+        ) {
+            let parts = largest_remainder(total, &weights);
+            prop_assert_eq!(parts.iter().sum::<u32>(), total);
+            let sum: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
+            for (&part, &weight) in parts.iter().zip(&weights).filter(|_| sum > 0) {
+                let (part, quota) = (u128::from(part) * sum, u128::from(total) * u128::from(weight));
+                prop_assert!(part.abs_diff(quota) < sum, "{part} of {quota}, in {sum} parts of one");
+            }
+        }
+    }
+
+    #[test]
+    fn no_weight_gets_nothing_unless_all_have_none() {
+        assert_eq!(largest_remainder(5, &[0, 3, 0]), [0, 5, 0]);
+        assert_eq!(largest_remainder(5, &[0, 0, 0]), [2, 2, 1]);
+        assert_eq!(largest_remainder(5, &[]), Vec::<u32>::new());
+        assert_eq!(largest_remainder(u32::MAX, &[u64::MAX, u64::MAX]), [u32::MAX / 2 + 1, u32::MAX / 2]);
+    }
+
+    #[test]
+    fn pools_of_a_class_share_its_largest_limit_in_proportion_to_their_own() {
+        let config = crate::config::parse_json(
+            r#"{"pools": {
+                "a": {"container": "C", "warm_target": 0, "max_instances": 30},
+                "b": {"container": "C", "warm_target": 0, "max_instances": 10},
+                "c": {"container": "C", "warm_target": 0},
+                "alone": {"container": "D", "warm_target": 0, "max_instances": 7},
+                "free": {"container": "E", "warm_target": 0}
+            }}"#,
+        );
+        let limits = limits(&config.unwrap());
+        let limits: Vec<(&str, u32)> = limits.iter().map(|(name, &limit)| (name.as_str(), limit)).collect();
+        assert_eq!(limits, [("a", 13), ("alone", 7), ("b", 4), ("c", 13)]);
     }
 }

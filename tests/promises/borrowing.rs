@@ -153,7 +153,9 @@ fn nothing_is_leaked_or_shared_whatever_fails() {
 fn however_much_is_on_its_way_a_delivery_is_bounded_and_the_rest_goes_with_the_next() {
     let mut pool = Siblings::new(1, r#""warm_target": 0, "max_concurrent_starts": 64"#);
     let ids: Vec<String> = (0..200).map(|n| format!("user-{n}")).collect();
-    ids.iter().for_each(|id| drop(pool.ask(id)));
+    for id in &ids {
+        pool.ask(id);
+    }
     pool.run_for(Millis::from_secs(60));
     pool.reshard(2);
     // Nobody else pushes: all are asked for at once.
@@ -175,7 +177,9 @@ fn who_has_asked_in_vain_starts_its_own_however_many_siblings_there_are() {
     pool.run_for(Millis::from_secs(40));
     hints(&mut pool);
     let ids: Vec<String> = (0..12).map(|nth| pool.id_of(0, nth)).collect();
-    ids.iter().take(10).for_each(|id| drop(pool.get(id)));
+    for id in ids.iter().take(10) {
+        pool.get(id);
+    }
     pool.lost = 1_000;
     let at = pool.now;
     assert_eq!(pool.get(&ids[10]).outcome, Outcome::Cold);

@@ -71,6 +71,9 @@ fn a_pool_that_comes_later_begins_with_what_the_others_have_left() {
     assert_eq!(terms(&desk, "a/0"), before, "terms stay");
     desk.deploy(pools(&[first, first, first]));
     assert_eq!(terms(&desk, "c/0").total, 0);
+    let large = r#""warm_target": 0, "max_instances": 40"#;
+    desk.deploy(pools(&[large, first, first, r#""warm_target": 0, "max_instances": 5"#]));
+    assert_eq!(terms(&desk, "d/0").total, 5, "no more than its own limit");
 }
 
 #[test]
@@ -379,6 +382,31 @@ fn what_was_returned_under_other_terms_counts_no_more() {
     let report = ShardReport { shard: shard("a/0"), plan: Some(desk.version()), standing: Some(old) };
     desk.step(Input::Reported(Box::new(report)));
     assert_eq!(desk.machine.capacity(&pool("a")).unwrap().leased, 10);
+}
+
+#[test]
+fn an_older_report_that_comes_late_takes_nothing_back() {
+    let mut desk = Desk::with(limited(2, 8));
+    for returned in [3, 1] {
+        let standing = spare(&desk, "a/0", returned, 0);
+        desk.report("a/0", standing);
+        assert_eq!(desk.machine.capacity(&pool("a")).unwrap().leased, 5);
+    }
+}
+
+#[test]
+fn who_is_no_more_is_given_nothing() {
+    let limit = |shards: u32| format!(r#""warm_target": 0, "shards": {shards}, "max_instances": 20"#);
+    let mut desk = Desk::with(pools(&[&limit(2), &limit(2)]));
+    desk.deploy(pools(&[&limit(1).replace("20", "40")]));
+    for name in ["a/1", "b/0"] {
+        let standing = lacking(&desk, name, 3, 1);
+        desk.report(name, standing);
+        assert_eq!(given(&desk, name), 0, "{name}");
+    }
+    let standing = lacking(&desk, "a/0", 3, 1);
+    desk.report("a/0", standing);
+    assert_eq!(given(&desk, "a/0"), 3);
 }
 
 #[test]

@@ -119,3 +119,19 @@ fn by_code_alone_a_limit_is_split_evenly_and_changes_with_the_plan() {
     (0..2).for_each(|index| pool.configure(index));
     assert_eq!([credits(&pool, 0), credits(&pool, 1)], [4, 4]);
 }
+
+#[test]
+fn a_return_is_told_again_until_it_is_heard_of_also_by_a_shard_that_is_idle() {
+    let mut pool = pool(0);
+    assert_eq!(pool.shard(0).next_timeout(), None, "it has nothing to do");
+    pool.allot(0, 0, 0, Millis::from_secs(4));
+    assert_eq!(returned(&pool, 0), 5);
+    pool.restart(0);
+    let before = pool.reports.get(&0).copied().unwrap_or_default();
+    pool.run_for(Millis::from_secs(10));
+    assert!(pool.reports[&0] >= before + 4, "once per refresh");
+    pool.heard_returned = 5;
+    pool.allot(0, 0, 0, Millis(0));
+    pool.run_for(Millis::from_secs(4));
+    assert_eq!(pool.shard(0).next_timeout(), None, "and then it rests");
+}

@@ -78,6 +78,8 @@ pub struct Siblings {
     /// What holds besides, after each step: the most containers on all books together.
     pub limit: Option<usize>,
     pub reports: BTreeMap<u32, u32>,
+    /// What the coordinator says that it has heard of the returns of whomever it allots something.
+    pub heard_returned: u64,
     /// The most containers in one delivery.
     pub largest_delivery: usize,
     /// Questions for ids to former owners.
@@ -108,6 +110,7 @@ impl Siblings {
             plan_of: plan,
             limit: limit.map(|limit| limit as usize),
             reports: BTreeMap::new(),
+            heard_returned: 0,
             largest_delivery: 0,
             pulls: 0,
         };
@@ -156,7 +159,7 @@ impl Siblings {
         let allotment = Allotment {
             plan: self.plan_of.version,
             warm_target,
-            credits: Some(Grant { generation, given }),
+            credits: Some(Grant { generation, given, returned: self.heard_returned }),
             recall,
             excess: 0,
             hold: Millis(0),

@@ -1,6 +1,7 @@
 //! What a shard is allotted: worked out when it is told, of what is known then.
 
 use super::Coordinator;
+use super::ledger::LedgerRow;
 use super::outbox::Lane;
 use crate::config::resolved::{Millis, PoolName};
 use crate::core::allotment::{Allotment, Grant, Standing, Stocked};
@@ -17,7 +18,10 @@ impl Coordinator {
     pub fn allotment_of(&self, shard: &ShardId) -> Option<Allotment> {
         self.registry.pools.get(&shard.pool)?;
         let row = self.ledger.row(shard);
-        let credits = self.terms_of(&shard.pool).map(|terms| Grant { generation: terms.generation, given: row.given });
+        let credits = self.terms_of(&shard.pool).map(|terms| {
+            let LedgerRow { given, returned, .. } = row;
+            Grant { generation: terms.generation, given, returned }
+        });
         Some(Allotment {
             plan: self.version(),
             warm_target: row.warm_target,

@@ -27,6 +27,8 @@ pub(super) struct Advice {
     lacking: u32,
     stock_lacking: u32,
     reported_lacking: u32,
+    /// How many of the returned credits the coordinator is known to have heard of.
+    returned_heard: u64,
 }
 
 impl Advice {
@@ -125,6 +127,11 @@ impl Shard {
         {
             self.credits_changed = !mutants::on(Mutant::GrantNotWritten);
         }
+        if let Some(credits) = &self.credits {
+            // Without terms of this generation there is nothing to return.
+            let heard = grant.filter(|grant| grant.generation == credits.generation).map(|grant| grant.returned);
+            self.advice.returned_heard = heard.unwrap_or(credits.returned);
+        }
         let target = Target { plan: *plan, warm_target: *warm_target };
         if self.plan.as_ref().is_some_and(|has| has.version == *plan) && self.target != Some(target) {
             self.target = Some(target);
@@ -159,6 +166,12 @@ impl Shard {
         }
         self.credits_changed = true;
         fx.actions.push(Action::Report);
+    }
+
+    /// Whether credits were returned of which the coordinator may not have heard.
+    pub(super) fn owes_word(&self) -> bool {
+        let credits = self.credits.as_ref().filter(|credits| credits.generation > 0);
+        credits.is_some_and(|credits| credits.returned > self.advice.returned_heard)
     }
 
     /// Notes how many containers would be started if there were the credits, and says so when it matters.

@@ -101,12 +101,12 @@ mod tests {
         credits.begin(terms(3, 10, 2), ShardIndex(0));
         credits.moved(3, 4);
         credits.moved(5, 1);
-        assert!(credits.take(Grant { generation: 3, given: 7 }));
+        assert!(credits.take(Grant { generation: 3, given: 7, returned: 0 }));
         assert_eq!(credits.total(), 16);
         credits.begin(terms(5, 8, 2), ShardIndex(0));
         assert_eq!(credits.total(), 5);
         credits.moved(3, 1);
-        assert!(!credits.take(Grant { generation: 3, given: 9 }));
+        assert!(!credits.take(Grant { generation: 3, given: 9, returned: 0 }));
         assert_eq!(credits.total(), 5);
     }
 

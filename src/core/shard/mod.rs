@@ -445,7 +445,8 @@ impl Shard {
 
     fn wants_refresh(&self) -> bool {
         let target = self.warm_target();
-        self.plan.is_some() && (target > 0 || !self.slots.is_empty() || !self.queue.is_empty())
+        let is_in_use = target > 0 || !self.slots.is_empty() || !self.queue.is_empty();
+        self.plan.is_some() && (is_in_use || self.owes_word())
     }
 
     /// Turns what changed in this step into writes, one per row.

@@ -444,17 +444,19 @@ impl Books {
             let what = format!("{shard:?} starts a container of a pool that is in no configuration");
             step.broken("bounded", what);
         }
-        let starting = self.starting.get(&shard).map_or(0, BTreeSet::len);
+        // One that came from a sibling and does not answer is not counted on; those that the shard has begun itself are.
+        let own = self.starting.get(&shard);
+        let starting = own.map_or(0, BTreeSet::len);
         if starting > plan.pool.max_concurrent_starts as usize {
             step.broken("bounded", format!("{shard:?} starts {starting} containers at once"));
         }
         // One for each that waits, and what is missing of the stock; those of another configuration are of no use.
         let spec = Spec::of(&plan.pool).id();
-        let current = |state: fn(&State) -> bool| {
-            machine.containers().filter(|row| row.spec == spec && state(&row.state)).count()
-        };
-        let coming = current(|state| matches!(state, State::Starting));
-        let stock = current(|state| matches!(state, State::Warm { .. }));
+        let is_current =
+            |container: &&ContainerId| self.rows.get(container).is_some_and(|entry| entry.row.spec == spec);
+        let coming = own.into_iter().flatten().filter(is_current).count();
+        let is_stock = |row: &&ContainerRow| row.spec == spec && matches!(row.state, State::Warm { .. });
+        let stock = machine.containers().filter(is_stock).count();
         let missing = machine.waiting() as usize + (self.target_of(shard) as usize).saturating_sub(stock);
         if coming > missing {
             step.broken("bounded", format!("{shard:?} starts {coming} containers, and {missing} are missing"));

@@ -354,14 +354,18 @@ impl Oracle {
         }
     }
 
-    /// A shard has asked a container whether it runs.
-    pub fn checked(&mut self, now: Millis, container: ContainerId, finding: Finding) {
-        self.evidence.entry(container).or_default().checked(now, finding);
+    /// A shard has asked a container whether it runs. What one hears that has handed it over since, its new owner does not know.
+    pub fn checked(&mut self, now: Millis, shard: Addr, container: ContainerId, finding: Finding) {
+        if self.books.has_at(shard, container) {
+            self.evidence.entry(container).or_default().checked(now, finding);
+        }
     }
 
     /// A container has answered its shard, or asked it for a lease.
-    pub fn in_touch(&mut self, now: Millis, container: ContainerId) {
-        self.evidence.entry(container).or_default().contact(now);
+    pub fn in_touch(&mut self, now: Millis, shard: Addr, container: ContainerId) {
+        if self.books.has_at(shard, container) {
+            self.evidence.entry(container).or_default().contact(now);
+        }
     }
 
     /// A container on a shard's books is said, by itself, to have stopped.

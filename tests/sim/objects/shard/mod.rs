@@ -432,7 +432,7 @@ impl ShardObject {
                 let now = world.clock(self.addr);
                 let reply = match self.memory(world).machine.confirm(now, container, &session, epoch) {
                     LeaseVerdict::Granted(ttl) => {
-                        world.oracle.in_touch(world.now, container);
+                        world.oracle.in_touch(world.now, self.addr, container);
                         LeaseReply::Granted(ttl)
                     }
                     LeaseVerdict::Denied => LeaseReply::Denied,
@@ -472,9 +472,9 @@ impl ShardObject {
 
     fn call_ended(&mut self, world: &mut World, then: Then, answer: Answer) {
         match &then {
-            Then::Check(container) => world.oracle.checked(world.now, *container, finding(&answer)),
+            Then::Check(container) => world.oracle.checked(world.now, self.addr, *container, finding(&answer)),
             Then::Start(container) | Then::Stop(container) if answer.is_ok() => {
-                world.oracle.in_touch(world.now, *container);
+                world.oracle.in_touch(world.now, self.addr, *container);
             }
             _ => {}
         }

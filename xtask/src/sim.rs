@@ -28,6 +28,9 @@ pub struct Arguments {
     /// The first seed [default: 0]
     #[arg(long, value_name = "SEED")]
     first: Option<u64>,
+    /// Only seeds in which shard counts change under load
+    #[arg(long, conflicts_with_all = ["first", "seed"])]
+    resharding: bool,
     /// This seed alone
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
@@ -44,10 +47,10 @@ pub struct Arguments {
     #[arg(long)]
     peer: bool,
     /// Measure what shards cost, and print the tables
-    #[arg(long, conflicts_with_all = ["mutants", "mutant", "peer", "trace", "seed", "seeds", "first"])]
+    #[arg(long, conflicts_with_all = ["mutants", "mutant", "peer", "trace", "seed", "seeds", "first", "resharding"])]
     scenarios: bool,
     /// Only this measurement; may be given several times
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["mutants", "mutant", "peer", "trace", "seed", "seeds", "first"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["mutants", "mutant", "peer", "trace", "seed", "seeds", "first", "resharding"])]
     scenario: Vec<String>,
     /// How many threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -60,13 +63,20 @@ pub struct Arguments {
 ///
 /// When cargo is missing, or a signal ended it. A broken promise is no error: it is the exit code.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
-    let Arguments { seeds, first, seed, trace, mutants, mutant, peer, scenarios, scenario, threads } = arguments;
+    let Arguments { seeds, first, resharding, seed, trace, mutants, mutant, peer, scenarios, scenario, threads } =
+        arguments;
     let with = if *mutants || !mutant.is_empty() { Bugs::Planted } else { Bugs::None };
     let mut campaign = campaign(workspace, with);
     for (name, value) in [("--seeds", seeds), ("--first", first), ("--seed", seed), ("--threads", threads)] {
         campaign.args(value.iter().flat_map(|value| [name.to_owned(), value.to_string()]));
     }
-    let switches = [("--trace", trace), ("--mutants", mutants), ("--peer", peer), ("--scenarios", scenarios)];
+    let switches = [
+        ("--resharding", resharding),
+        ("--trace", trace),
+        ("--mutants", mutants),
+        ("--peer", peer),
+        ("--scenarios", scenarios),
+    ];
     for (name, given) in switches {
         campaign.args(given.then_some(name));
     }

@@ -16,6 +16,7 @@ use super::sweep::{News, sweep};
 use super::table::Tally;
 use super::{kept, mutants, peer};
 use crate::scenarios;
+use crate::schedule::RESHARDING_FROM;
 use crate::simulation::{self, Report};
 use crate::trace::Trace;
 
@@ -29,6 +30,9 @@ struct Options {
     /// The first seed
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     first: u64,
+    /// Only seeds in which shard counts change under load: those from 1,000,000,000 on
+    #[arg(long, conflicts_with_all = ["first", "seed"])]
+    resharding: bool,
     /// This seed alone, or with `--seeds` the first one
     #[arg(long, value_name = "SEED", conflicts_with = "first")]
     seed: Option<u64>,
@@ -57,7 +61,7 @@ struct Options {
 
 impl Options {
     fn range(&self, otherwise: u64) -> Range<u64> {
-        let first = self.seed.unwrap_or(self.first);
+        let first = if self.resharding { RESHARDING_FROM } else { self.seed.unwrap_or(self.first) };
         let count = self.seeds.unwrap_or(if self.seed.is_some() { 1 } else { otherwise });
         first..first.saturating_add(count)
     }

@@ -53,7 +53,7 @@ impl Drop for Active<'_> {
 /// What became of a bug.
 pub enum Fate {
     /// A seed breaks a promise with it, and none without it.
-    Killed { seed: u64, report: Report, violation: Violation },
+    Killed { seed: u64, report: Box<Report>, violation: Violation },
     /// The seed that breaks a promise with it does so without it too.
     FailsWithoutIt { seed: u64, violation: Violation },
     /// No seed breaks a promise.
@@ -89,7 +89,7 @@ pub fn hunt(simulate: Simulate, mutant: &Mutant, seeds: Range<u64>, threads: Non
     let without = once::caught(simulate, &once::schedule(seed), Trace::silent());
     match without.violations.into_iter().next() {
         Some(violation) => Fate::FailsWithoutIt { seed, violation },
-        None => Fate::Killed { seed, report, violation },
+        None => Fate::Killed { seed, report: Box::new(report), violation },
     }
 }
 
@@ -117,7 +117,7 @@ pub fn run(simulate: Simulate, names: &[String], seeds: Range<u64>, threads: Non
                 if !names.is_empty() {
                     let _active = Active::new(mutant);
                     let whole = || once::schedule(seed);
-                    println!("{}", shrink(simulate, &whole, report, violation, Limits::default()));
+                    println!("{}", shrink(simulate, &whole, *report, violation, Limits::default()));
                 }
             }
             Fate::FailsWithoutIt { seed, violation } => {

@@ -16,8 +16,8 @@ use cf_warm_pools::core::gateway::Replay;
 use cf_warm_pools::core::id::SessionId;
 use serde_json::{Map, Value};
 
-pub use plots::Plot;
 use plots::{Plan, SHARD_COUNTS};
+pub use plots::{Plot, RESHARDING_FROM};
 use settings::{change, config};
 
 use crate::dice::{Dice, Key, Stream};

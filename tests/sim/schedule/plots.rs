@@ -40,6 +40,7 @@ pub struct Plan {
 impl Plot {
     pub fn of_seed(seed: u64) -> Self {
         match Dice::new(seed).below(PLOT, 32) {
+            _ if seed >= RESHARDING_FROM => Self::Resharding,
             0..4 => Self::Resharding,
             4..6 => Self::SharedClass,
             6 => Self::LongOutage,
@@ -194,6 +195,9 @@ fn long_outage(draw: &mut Stream) -> Plan {
         outage: Some((Millis(begins), TEN_MINUTES)),
     }
 }
+
+/// From here on every seed is about a change of shard counts.
+pub const RESHARDING_FROM: u64 = 1_000_000_000;
 
 /// The shard counts that a pool may get: mostly small ones, for in these most happens at the edges.
 pub const SHARD_COUNTS: [u32; 12] = [1, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 16];

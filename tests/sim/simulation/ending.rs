@@ -280,10 +280,10 @@ impl Simulation<'_> {
                 }
             }
         }
-        if let Some((container, gift)) = self.world.oracle.books().moves().of(addr).next() {
-            if now > gift.since + LONGEST_MOVE {
-                return Err(format!("{container} is on its way to {:?} since {:?}", gift.to, now - gift.since));
-            }
+        if let Some((container, gift)) = self.world.oracle.books().moves().of(addr).next()
+            && now > gift.since + LONGEST_MOVE
+        {
+            return Err(format!("{container} is on its way to {:?} since {:?}", gift.to, now - gift.since));
         }
         let target = self.world.oracle.books().target_of(addr);
         let caps = self.world.oracle.caps();

@@ -112,7 +112,7 @@ enum Work {
 
 /// A container that a user gets, and uses some time later: once, whatever becomes of it.
 enum Held {
-    Asks(Question),
+    Asks(Box<Question>),
     Holds(Destination),
     Uses,
 }
@@ -279,7 +279,7 @@ impl Wish {
                 let flow = way.flow();
                 (Work::Dispatch(Box::new(way)), flow)
             }
-            Self::Container => (Work::GetContainer(Held::Asks(Question::ask(turn, None))), Flow::Waits),
+            Self::Container => (Work::GetContainer(Held::Asks(Box::new(Question::ask(turn, None)))), Flow::Waits),
             Self::Owner(what) => (Work::AtOwner(AtOwner::ask(turn, what)), Flow::Waits),
         }
     }

@@ -1,7 +1,7 @@
 //! Containers that change hands: what a shard asks of its siblings, and what it does when they ask.
 
 use cf_warm_pools::config::resolved::Millis;
-use cf_warm_pools::core::id::{Epoch, SessionId, ShardId, ShardIndex};
+use cf_warm_pools::core::id::{SessionId, ShardId, ShardIndex};
 use cf_warm_pools::core::plan::Plan;
 use cf_warm_pools::core::shard::{Answer as SiblingAnswer, BorrowReply, Delivery, Input, PullReply, Shard};
 use cf_warm_pools::core::shard::{Paid, Receipt};

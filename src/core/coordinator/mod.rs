@@ -5,9 +5,9 @@
 //! - what the admin API set outranks what is deployed; of two deploys the later made wins, whichever code runs, so that
 //!   old code that still runs beside new code never flips the configuration back;
 //! - a pool's shard count changes by a migration, one at a time: until every shard of the former and of the new count has said that
-//!   it has nothing left to hand over, the plans name both, and another change waits (see [`migration`]);
-//! - shards of a container class never have more credits than its limit by what is done here (see [`credits`]);
-//! - the warm targets of a pool's shards sum to the pool's (see [`shares`]);
+//!   it has nothing left to hand over, the plans name both, and another change waits (see `migration`);
+//! - shards of a container class never have more credits than its limit by what is done here (see `credits`);
+//! - the warm targets of a pool's shards sum to the pool's (see `shares`);
 //! - every shard in force either has acknowledged the version in force, or a push to it is under way or timed; likewise what
 //!   a shard has to be told besides is under way, timed, or told by the reply to its next report.
 //!

@@ -15,7 +15,7 @@ use crate::core::id::{ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::share::{even, largest_remainder};
 
-/// So many containers at least, on average, are kept warm by a shard that keeps any; more of larger pools, see [`heap`].
+/// So many containers at least, on average, are kept warm by a shard that keeps any; more of larger pools, see `heap`.
 pub const MIN_STOCK: u32 = 8;
 /// With so little demand over all shards, in ids per 1,000 s, shares stay as they are: what is left of it says nothing.
 pub const MIN_DEMAND: u64 = 100;

@@ -107,7 +107,7 @@ struct Pool {
 enum Work {
     Dispatch(Box<Way>),
     GetContainer(Held),
-    AtOwner(AtOwner),
+    AtOwner(Box<AtOwner>),
 }
 
 /// A container that a user gets, and uses some time later: once, whatever becomes of it.
@@ -280,7 +280,7 @@ impl Wish {
                 (Work::Dispatch(Box::new(way)), flow)
             }
             Self::Container => (Work::GetContainer(Held::Asks(Box::new(Question::ask(turn, None)))), Flow::Waits),
-            Self::Owner(what) => (Work::AtOwner(AtOwner::ask(turn, what)), Flow::Waits),
+            Self::Owner(what) => (Work::AtOwner(Box::new(AtOwner::ask(turn, what))), Flow::Waits),
         }
     }
 

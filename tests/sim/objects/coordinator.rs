@@ -20,10 +20,8 @@ use crate::schedule::Borrowing;
 use crate::world::message::{Addr, Answer, CallId, Request, Response, Then};
 use crate::world::{Private, World};
 
-/// How long a shard has to take a plan.
+/// How long a shard has to take a plan, or what it is allotted.
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
-/// How long a shard has to take what it is allotted.
-const ALLOT_DEADLINE: Millis = Millis::from_secs(5);
 
 /// How long until the platform calls an alarm handler again that has thrown.
 const ALARM_RETRY: Millis = Millis::from_secs(2);
@@ -139,7 +137,7 @@ impl CoordinatorObject {
         }
         for (shard, allotment) in fx.allotments {
             let (to, allotment) = (Addr::of_shard(&shard), Box::new(sent(world, allotment)));
-            world.call(Addr::Coordinator, to, Request::Allot(allotment), ALLOT_DEADLINE, Then::Allot(shard));
+            world.call(Addr::Coordinator, to, Request::Allot(allotment), PUSH_DEADLINE, Then::Allot(shard));
         }
         true
     }
@@ -201,10 +199,13 @@ impl Object for CoordinatorObject {
     }
 
     fn ended(&mut self, world: &mut World, then: Then, answer: Answer) {
+        if let Ok(Response::Standing(report)) = &answer {
+            world.trace.note(world.now, || format!("coordinator <- {report:?}, asked for it"));
+        }
         let input = match (then, answer) {
             (Then::Push(shard), Ok(Response::Configured(version))) => Input::Acknowledged(shard, version),
             (Then::Push(shard), Err(_)) => Input::PushFailed(shard),
-            (Then::Allot(_), Ok(Response::Standing(report))) => Input::Reported(report),
+            (Then::Allot(_), Ok(Response::Standing(report))) => Input::Answered(report),
             (Then::Allot(shard), Err(_)) => Input::AllotFailed(shard),
             (then, answer) => unreachable!("{then:?} ends with {answer:?}"),
         };

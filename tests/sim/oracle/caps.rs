@@ -18,7 +18,7 @@ use std::rc::Rc;
 use cf_warm_pools::config::Config;
 use cf_warm_pools::config::resolved::BindingName;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
-use cf_warm_pools::core::shard::Credits;
+use cf_warm_pools::core::shard::{Channel, Credits};
 
 use super::books::{Books, Broken};
 use crate::world::message::{Addr, pool_name, pool_number};
@@ -68,6 +68,8 @@ pub struct Caps {
     /// What is tolerated: in force, or excused.
     ceilings: BTreeMap<Whole, Limit>,
     credits: BTreeMap<Addr, Credits>,
+    /// Of each shard and each of its siblings.
+    channels: BTreeMap<(Addr, u32), Channel>,
 }
 
 impl Caps {
@@ -140,6 +142,27 @@ impl Caps {
         self.credits.insert(shard, credits);
     }
 
+    pub fn put_channel(&mut self, shard: Addr, sibling: u32, channel: Channel) {
+        self.channels.insert((shard, sibling), channel);
+    }
+
+    /// Credits that a shard has paid back, and of which the lender has not heard.
+    fn paid_and_unheard(&self, whole: &Whole) -> u64 {
+        let on_the_way = |(&(payer, lender), channel): (&(Addr, u32), &Channel)| {
+            let Addr::Shard { pool, index } = payer else { return 0 };
+            let paid = channel.paid;
+            let is_current = self.credits.get(&payer).is_some_and(|credits| credits.generation == paid.generation);
+            if !is_current || !self.is_of(whole, payer) {
+                return 0;
+            }
+            let lender = Addr::Shard { pool, index: lender };
+            let heard = self.channels.get(&(lender, index)).map(|channel| channel.repaid);
+            let heard = heard.filter(|heard| heard.generation == paid.generation).map_or(0, |heard| heard.total);
+            paid.total.saturating_sub(heard)
+        };
+        self.channels.iter().map(on_the_way).sum()
+    }
+
     /// How many containers a shard may have; none where it knows of no limit.
     pub fn credits_of(&self, shard: Addr, books: &Books) -> Option<u32> {
         books.plans().get(&shard)?.credits?;
@@ -168,6 +191,13 @@ impl Caps {
             broken
                 .push(("bounded", format!("{shard:?} starts one more, has {count}, and its credits are {credits:?}")));
         }
+    }
+
+    /// Whether more than the limits in force is tolerated of a pool or its class.
+    pub fn is_excused(&self, pool: u32) -> bool {
+        let class = self.class_of.get(&pool).cloned().map(Whole::Class);
+        let wholes = [Some(Whole::Pool(pool)), class];
+        wholes.into_iter().flatten().any(|whole| self.ceilings.get(&whole) != self.limits.get(&whole))
     }
 
     /// Something has changed of a pool's containers or credits.
@@ -231,7 +261,7 @@ impl Caps {
         let had: u64 = shards.filter_map(|&addr| self.credits_of(addr, books)).map(u64::from).sum();
         let moving = books.moves().all_open();
         let on_the_way = moving.filter(|(_, gift)| gift.credit.is_some() && self.is_of(whole, gift.giver)).count();
-        had + on_the_way as u64
+        had + on_the_way as u64 + self.paid_and_unheard(whole)
     }
 }
 

@@ -9,7 +9,7 @@ use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest, StartReply, StartRequest, Status};
 use cf_warm_pools::wire::coordinator::{Allotment, PlanQuestion, PlanReply, ReportReply, ShardReport};
 use cf_warm_pools::wire::shard::{
-    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, Delivery, PullReply, PullRequest, Receipt,
+    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, Delivery, Forwarded, PullReply, PullRequest, Receipt,
 };
 
 /// Somebody who calls or is called.
@@ -67,7 +67,7 @@ pub enum Request {
     Lookup(SessionId),
     Release(SessionId),
     ConfirmLease(LeaseRequest),
-    ReportStopped { container: ContainerId, forwarded: bool },
+    ReportStopped { container: ContainerId, forwarded: Option<Forwarded> },
     Configure(Box<Plan>),
     GetPlan,
     ShutdownPrewarmed,
@@ -184,6 +184,8 @@ pub enum Then {
     SiblingPlan,
     /// A sibling was told that a container has stopped, for this call.
     Forward(CallId),
+    /// The sibling to which it is being handed over was told so, for this call.
+    PassOn(CallId),
     /// A sibling was asked for a warm container.
     Borrow(ShardIndex),
     /// A sibling was asked for what there is of an id.

@@ -3,6 +3,7 @@
 use cf_warm_pools::config::resolved::{Millis, Setup};
 use cf_warm_pools::core::agent::{Caller, Destruction, Effect, Input, ProbeResult, Refusal, Reply, SetupResult};
 use cf_warm_pools::wire::agent::{LeaseRequest, StartReply};
+use cf_warm_pools::wire::shard::Forwarded;
 
 use super::process::Purpose;
 use super::{AgentObject, CONNECTION_LOST, Monitor, MonitorEnd, Outlook, SettingUp, Sight, Target, Waiting};
@@ -38,7 +39,7 @@ impl AgentObject {
                 }
             }
             Effect::Report { owner, container } => {
-                let request = Request::ReportStopped { container, forwarded: true };
+                let request = Request::ReportStopped { container, forwarded: Some(Forwarded::ToOwner) };
                 world.call(self.addr, Addr::of_shard(&owner), request, OWNER_DEADLINE, Then::OwnerTold);
             }
             Effect::AskLease { owner, container, key, asked_at } => {

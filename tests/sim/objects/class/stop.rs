@@ -50,7 +50,7 @@ impl ClassObject {
             let index = self.luck.below(world, Purpose::Shard, SHARDS) as u32;
             ShardId { index: ShardIndex(index), ..owner }
         };
-        let report = Request::ReportStopped { container: self.container, forwarded: false };
+        let report = Request::ReportStopped { container: self.container, forwarded: None };
         world.call(self.addr, Addr::of_shard(&shard), report, REPORT_DEADLINE, Then::OwnerTold);
     }
 

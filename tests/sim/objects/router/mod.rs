@@ -2,13 +2,13 @@
 //!
 //! What decides is the real code: [`Routing`], [`Owner`](cf_warm_pools::core::gateway::Owner),
 //! [`RouteCache`](cf_warm_pools::core::gateway::RouteCache), [`Dispatch`] and
-//! [`hint`](cf_warm_pools::core::gateway::hint). The asynchronous code around them, `src/edge/client/{pool,isolate}.rs`, is
+//! [`hint`](cf_warm_pools::core::gateway::hint). The asynchronous code around them, `src/edge/client/{pool,asking,isolate}.rs`, is
 //! told again here with a state for each of its awaits:
 //!
 //! | there | here |
 //! |---|---|
 //! | `Pool::dispatch`, `ask`, `served` | [`way`] |
-//! | `Pool::acquire`, `corrected`, `at_owner` | [`owner`] |
+//! | `Pool::acquire`, `at_owner`, `correct_owner` | [`owner`] |
 //! | `isolate`, background work, the calls | [`turn`] |
 //!
 //! All of it is in memory. A request begins with the pool as the configuration known then has it; its shard count is looked
@@ -50,6 +50,8 @@ use way::Way;
 /// The deadlines of `src/edge/rpc.rs`.
 const DEADLINE: Millis = Millis::from_secs(15);
 const ACQUIRE_MARGIN: Millis = Millis::from_secs(10);
+/// How long a shard may take to tell its plan, or to take one.
+const PLAN_DEADLINE: Millis = Millis::from_secs(5);
 /// How long a container has to answer a request, in this world.
 const FETCH_LIMIT: Millis = Millis::from_secs(30);
 /// The most questions of one request: one for the first assignment, one after that has failed.
@@ -289,7 +291,7 @@ impl Wish {
         match self {
             Self::Request(_) => pool.longest_dispatch(),
             Self::Container => pool.longest_question(),
-            Self::Owner(_) => times(DEADLINE, u64::from(MAX_ASKS + MAX_TOLD)),
+            Self::Owner(_) => times(DEADLINE, u64::from(MAX_ASKS)) + times(PLAN_DEADLINE, u64::from(MAX_TOLD)),
         }
     }
 }
@@ -338,7 +340,7 @@ impl Pool {
 
     /// How long one question to the shards can take.
     fn longest_question(&self) -> Millis {
-        times(self.acquire_timeout + ACQUIRE_MARGIN, u64::from(MAX_ASKS)) + times(DEADLINE, u64::from(MAX_TOLD))
+        times(self.acquire_timeout + ACQUIRE_MARGIN, u64::from(MAX_ASKS)) + times(PLAN_DEADLINE, u64::from(MAX_TOLD))
     }
 
     /// How long a request can take, all in all.

@@ -9,7 +9,7 @@ use cf_warm_pools::core::plan::Plan;
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 
 use super::turn::Turn;
-use super::{ACQUIRE_MARGIN, DEADLINE, Flow};
+use super::{ACQUIRE_MARGIN, DEADLINE, Flow, PLAN_DEADLINE};
 use crate::oracle::Fate;
 use crate::world::message::{Addr, Answer, CallError, Request, Response, Then};
 
@@ -113,7 +113,7 @@ impl Search {
         self.waits_for = waits_for;
         turn.note(|| format!("{waits_for:?} at shard {}", to.0));
         let to = self.addr(turn, to);
-        turn.world.call(turn.router, to, request, DEADLINE, self.then.clone());
+        turn.world.call(turn.router, to, request, PLAN_DEADLINE, self.then.clone());
         Go::Wait
     }
 

@@ -6,10 +6,12 @@
 //!
 //! | file | part |
 //! |---|---|
+//! | [`callers`] | those who want a container, or to know of one |
 //! | [`calls`] | calls to containers |
 //! | [`plans`] | where its plan comes from; reports to the coordinator |
 //! | [`siblings`] | containers that change hands |
 
+mod callers;
 mod calls;
 mod plans;
 mod siblings;
@@ -17,16 +19,16 @@ mod siblings;
 use std::collections::BTreeMap;
 
 use cf_warm_pools::config::resolved::{Millis, ShardCount};
-use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
-use cf_warm_pools::core::outcome::{Assignment, Refusal};
+use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId};
+use cf_warm_pools::core::outcome::Refusal;
 use cf_warm_pools::core::plan::Plan;
 use cf_warm_pools::core::shard::{
     Action, Answer as SiblingAnswer, Delivery, Effects, Entropy, Finding, Input, LeaseVerdict, Rows, Shard, State,
     WaiterId, Write,
 };
 use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest};
-use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 
+use callers::{Waiter, acquired};
 use calls::{finding, started};
 use plans::plan_of_deploy;
 
@@ -39,8 +41,6 @@ use crate::world::{Private, World, hash};
 
 /// The deadlines of `src/edge`.
 const PEER_DEADLINE: Millis = Millis::from_secs(5);
-/// How soon a sibling that did not answer is asked again: the longest pause is 5 s, and a little more for luck.
-const ASKED_AGAIN_WITHIN: Millis = Millis::from_secs(15);
 /// How long until a shard whose alarm handler failed tries again.
 const RETRY_AFTER: Millis = Millis::from_secs(60);
 
@@ -73,35 +73,6 @@ struct Memory {
     unanswered: BTreeMap<SessionId, Millis>,
     /// Who has been told in this step what there is of an id, or why that is not known.
     located: Vec<(Waiter, Result<(), Refusal>)>,
-}
-
-/// Somebody who waits for an answer of the machine.
-#[derive(Clone, Debug)]
-enum Waiter {
-    Acquire(CallId, SessionId),
-    Lookup(CallId, SessionId),
-    Release(CallId, SessionId),
-}
-
-impl Memory {
-    /// A sibling that could not be asked for an id that somebody waits for is asked again, soon, where clocks and alarms are as
-    /// they should be.
-    fn ask_again(&self, world: &mut World, shard: &ShardId) {
-        let late = |&(_, since): &(&SessionId, &Millis)| world.now > *since + ASKED_AGAIN_WITHIN;
-        let wanted = |&(id, _): &(&SessionId, &Millis)| {
-            let waits = |(waiter, _): &(Waiter, Millis)| match waiter {
-                Waiter::Acquire(_, of) | Waiter::Lookup(_, of) | Waiter::Release(_, of) => of == id,
-            };
-            self.machine.must_ask(id) && self.waiters.values().any(waits)
-        };
-        if let Some((id, since)) = self.unanswered.iter().find(|entry| late(entry) && wanted(entry))
-            && !world.faults.distorts_time()
-        {
-            let what =
-                format!("{shard} asks nobody for {id:?} since it was asked in vain, {:?} ago", world.now - *since);
-            world.oracle.broken(world.now, "unwedgeable", what);
-        }
-    }
 }
 
 impl ShardObject {
@@ -275,149 +246,6 @@ impl ShardObject {
         }
     }
 
-    /// A caller wants a container: at once when the id has one, else it waits.
-    fn acquire(&mut self, world: &mut World, call: CallId, request: AcquireRequest) {
-        let AcquireRequest { id, shards, suspect } = request;
-        let memory = self.memory(world);
-        if suspect.is_none()
-            && let Some(assignment) = memory.machine.sticky(&id)
-        {
-            world.oracle.shard_replied(world.now, self.addr, &Ok(assignment.clone()));
-            return world.answer(call, Response::Acquired(AcquireReply::Assigned(assignment)));
-        }
-        if memory.machine.plan().is_none() {
-            return self.wait_for_plan(world, call, Request::Acquire(AcquireRequest { id, shards, suspect }));
-        }
-        self.acquire_with_plan(world, call, id, shards, suspect);
-    }
-
-    fn acquire_with_plan(
-        &mut self,
-        world: &mut World,
-        call: CallId,
-        id: SessionId,
-        shards: Option<u32>,
-        suspect: Option<ContainerId>,
-    ) {
-        let waiter = self.wait(world, Waiter::Acquire(call, id.clone()));
-        self.drive(world, Input::Acquire { waiter, id, shards, suspect });
-    }
-
-    fn wait(&mut self, world: &mut World, waiter: Waiter) -> WaiterId {
-        let now = world.now;
-        let memory = self.memory(world);
-        let id = WaiterId(memory.next_waiter);
-        memory.next_waiter += 1;
-        memory.waiters.insert(id, (waiter, now));
-        id
-    }
-
-    /// A call that takes a plan, when there is one, or certainly none.
-    fn with_plan(&mut self, world: &mut World, call: CallId, request: Request) {
-        match request {
-            Request::Acquire(AcquireRequest { id, shards, suspect }) => {
-                self.acquire_with_plan(world, call, id, shards, suspect);
-            }
-            Request::Lookup(id) => self.locate(world, Waiter::Lookup(call, id)),
-            Request::Release(id) => self.locate(world, Waiter::Release(call, id)),
-            other => unreachable!("takes no plan: {other:?}"),
-        }
-    }
-
-    /// Somebody wants to know the container of an id, or to give it up: a sibling that may have it is asked first.
-    fn locate(&mut self, world: &mut World, waiter: Waiter) {
-        let (Waiter::Lookup(_, id) | Waiter::Release(_, id)) = &waiter else {
-            unreachable!("wants a container: {waiter:?}")
-        };
-        let id = id.clone();
-        let asks = !on(AdapterMutant::LookupWithoutAsking) && self.memory(world).machine.must_ask(&id);
-        if asks {
-            let waiter = self.wait(world, waiter);
-            self.drive(world, Input::Locate { waiter, id });
-        } else {
-            self.know(world, waiter);
-        }
-    }
-
-    /// All there is of the id of somebody is here, or there is nothing.
-    fn know(&mut self, world: &mut World, waiter: Waiter) {
-        let (Waiter::Acquire(call, id) | Waiter::Lookup(call, id) | Waiter::Release(call, id)) = &waiter;
-        let call = *call;
-        match (self.find(world, id), &waiter) {
-            (Err(refusal), _) => world.answer(call, Response::Refused(refusal)),
-            (Ok(found), Waiter::Lookup(..)) => {
-                world.oracle.found(world.now, self.addr, id, found.map(|found| found.container));
-                world.answer(call, Response::Found);
-            }
-            (Ok(_), Waiter::Acquire(..) | Waiter::Release(..)) => {
-                let had = world.oracle.container_of(self.addr, id);
-                world.oracle.released(self.addr, id);
-                if self.drive(world, Input::Release(id.clone())) {
-                    world.oracle.given_up(world.now, self.addr, id, had);
-                    world.answer(call, Response::Released);
-                }
-            }
-        }
-    }
-
-    fn find(&mut self, world: &mut World, id: &SessionId) -> Result<Option<Assignment>, Refusal> {
-        let machine = &self.memory(world).machine;
-        match (machine.lookup(id), machine.not_here(id, None)) {
-            (None, Some(refusal)) => Err(refusal),
-            (found, _) => Ok(found),
-        }
-    }
-
-    /// Those who were told in the last step what there is of an id go on.
-    fn go_on_with_located(&mut self, world: &mut World) {
-        while let Some((waiter, located)) = self.memory.as_mut().and_then(|memory| memory.located.pop()) {
-            match (located, &waiter) {
-                (Ok(()), _) => self.know(world, waiter),
-                (Err(refusal), Waiter::Acquire(call, _) | Waiter::Lookup(call, _) | Waiter::Release(call, _)) => {
-                    world.answer(*call, Response::Refused(refusal));
-                }
-            }
-        }
-    }
-
-    /// A container is said to have stopped: ours, or a sibling's.
-    fn report_stopped(&mut self, world: &mut World, call: CallId, container: ContainerId, forwarded: bool) {
-        if self.memory(world).machine.binding_of(container).is_some() {
-            let kind = world.platform.kind(container);
-            world.oracle.said_to_have_stopped(world.now, container, kind);
-            if self.drive(world, Input::Stopped(container)) {
-                world.answer(call, Response::Heard(true));
-            }
-            return;
-        }
-        // While ids move there are those of before, too.
-        let of_plan = |plan: &Plan| plan.from.map_or(0, ShardCount::get).max(plan.pool.shards.get());
-        let shards = self.memory(world).machine.plan().map_or(0, of_plan);
-        let siblings: Vec<u32> = (0..shards).filter(|&index| index != self.id.index.0).collect();
-        if forwarded || siblings.is_empty() {
-            return world.answer(call, Response::Heard(false));
-        }
-        self.memory(world).forwarded.insert(call, siblings.len() as u32);
-        for index in siblings {
-            let sibling = Addr::of_shard(&ShardId { index: ShardIndex(index), ..self.id.clone() });
-            let request = Request::ReportStopped { container, forwarded: true };
-            world.call(self.addr, sibling, request, PEER_DEADLINE, Then::Forward(call));
-        }
-    }
-
-    fn forward_ended(&mut self, world: &mut World, call: CallId, answer: &Answer) {
-        let Some(memory) = &mut self.memory else { return };
-        let Some(open) = memory.forwarded.get_mut(&call) else { return };
-        *open -= 1;
-        let heard = matches!(answer, Ok(Response::Heard(true)));
-        if heard || *open == 0 {
-            memory.forwarded.remove(&call);
-            world.answer(call, Response::Heard(heard));
-        }
-    }
-}
-
-impl ShardObject {
     fn called(&mut self, world: &mut World, call: CallId, request: Request) {
         match request {
             Request::Acquire(request) => self.acquire(world, call, request),
@@ -500,6 +328,7 @@ impl ShardObject {
             Then::FirstReport => return self.first_report_ended(world, answer),
             Then::SiblingPlan => return self.sibling_plan_ended(world, answer),
             Then::Forward(call) => return self.forward_ended(world, call, &answer),
+            Then::PassOn(call) => return self.passed_on(world, call, &answer),
             then @ (Then::Borrow(_) | Then::Pull(..) | Then::Deliver(_)) => {
                 let Some(input) = self.sibling_answered(world, then, answer) else { return };
                 input
@@ -544,13 +373,6 @@ impl Object for ShardObject {
         }
         world.trace.note(world.now, || format!("{} is dropped from memory", self.id));
         world.drop_memory(self.addr);
-    }
-}
-
-fn acquired(reply: Result<Assignment, Refusal>) -> AcquireReply {
-    match reply {
-        Ok(assignment) => AcquireReply::Assigned(assignment),
-        Err(refusal) => AcquireReply::Refused(refusal),
     }
 }
 

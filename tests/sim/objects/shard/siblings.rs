@@ -20,7 +20,7 @@ use crate::world::{World, hash};
 const BORROW_DEADLINE: Millis = Millis::from_secs(1);
 
 impl ShardObject {
-    fn sibling(&self, index: ShardIndex) -> Addr {
+    pub(super) fn sibling(&self, index: ShardIndex) -> Addr {
         Addr::of_shard(&ShardId { index, ..self.id.clone() })
     }
 

@@ -16,16 +16,17 @@ const MAX_RECALL: Millis = Millis::from_secs(300);
 /// Within this time two thirds of what was asked for is forgotten.
 const DEMAND_MEMORY: Millis = Millis::from_secs(60);
 
-/// What the coordinator has advised. It is of no harm if it is old, and ends by itself.
+/// What the coordinator has advised, which is of no harm if it is old and ends by itself; and what it is to hear.
 #[derive(Debug, Default)]
 pub(super) struct Advice {
     recall_until: Millis,
     hold_until: Millis,
     /// Warm containers that are to go because the limit was lowered.
     excess: u32,
-    /// How many credits were lacking when that was last reported.
+    /// How many credits are lacking for ids that wait, and for the stock.
     lacking: u32,
     stock_lacking: u32,
+    /// How many were lacking for ids when that was last reported.
     reported_lacking: u32,
     /// How many of the returned credits the coordinator is known to have heard of.
     returned_heard: u64,
@@ -37,14 +38,14 @@ impl Advice {
         now < self.hold_until
     }
 
+    /// When that ends, if it is so.
+    pub fn held_until(&self, now: Millis) -> Option<Millis> {
+        Some(self.hold_until).filter(|_| self.holds(now))
+    }
+
     /// How many warm containers are to go, told once.
     pub fn take_excess(&mut self) -> usize {
         std::mem::take(&mut self.excess) as usize
-    }
-
-    /// When that ends.
-    pub fn held_until(&self) -> Millis {
-        self.hold_until
     }
 }
 

@@ -159,17 +159,17 @@ impl Slot {
 impl Shard {
     /// Asks siblings for the ids that wait, as far as there are any that seem to have stock.
     pub(super) fn borrow(&mut self, now: Millis, fx: &mut Effects<'_>) {
-        let arriving = self.starting.iter().filter(|container| self.is_arriving(now, **container)).count();
-        let waiting = self.queue.ready().saturating_sub(arriving);
+        let arrivals = self.starting.iter().filter(|container| self.is_arriving(now, **container));
+        let arrive_by: Vec<Millis> =
+            arrivals.filter_map(|container| self.slots.get(container)).map(Slot::arrives_by).collect();
+        let waiting = self.queue.ready().saturating_sub(arrive_by.len());
         self.borrowing.in_vain = self.borrowing.in_vain.min(waiting);
         let wanted = waiting - self.borrowing.in_vain;
         while self.borrowing.expected() < wanted.min(MAX_UNDER_WAY) {
             let Some(from) = self.borrowing.draw(now, None, fx.entropy) else { break };
             self.ask_for_one(now, from, 1, fx);
         }
-        let arrivals = self.starting.iter().filter(|container| self.is_arriving(now, **container));
-        let next_arrival = arrivals.filter_map(|container| self.slots.get(container)).map(Slot::arrives_by).min();
-        match [self.borrowing.next_end(), next_arrival].into_iter().flatten().min() {
+        match self.borrowing.next_end().into_iter().chain(arrive_by).min() {
             Some(at) => self.timers.set(Timer::Borrow, at),
             None => self.timers.stop(Timer::Borrow),
         }

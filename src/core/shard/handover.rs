@@ -1,7 +1,6 @@
 //! Containers that change hands: see [`parcel`](super::parcel) for how nothing is lost or shared.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use super::message::{Action, Answer, Call, ContainerKind, DrainCause, Effects, Event};
 use super::parcel::{Delivery, Paid, Parcel, Receipt};
@@ -98,20 +97,24 @@ impl Shard {
         let Some(Receipt { up_to, .. }) = receipt else {
             outbox.failures = outbox.failures.saturating_add(1);
             let pause = DELIVERY_BACKOFF.doubled(outbox.failures - 1, MAX_DELIVERY_BACKOFF);
-            return self.timers.set(Timer::Deliver(to), Millis(now.0 + pause.0 / 2 + fx.entropy.jitter(pause.0) + 1));
+            return self.timers.set(Timer::Deliver(to), fx.entropy.around(now, pause));
         };
         outbox.failures = 0;
         let left = outbox.parcels.split_off(&up_to.saturating_add(1));
         let arrived = std::mem::replace(&mut outbox.parcels, left);
-        if outbox.parcels.is_empty() {
-            self.outbox.remove(&to);
-            self.timers.stop(Timer::Deliver(to));
-        }
+        self.close_if_empty(to);
         for container in arrived.into_values() {
             self.come_off(container);
             fx.events.push(Event::Moved(container, to));
         }
         self.deliver(now, to, fx);
+    }
+
+    fn close_if_empty(&mut self, to: ShardIndex) {
+        if self.outbox.get(&to).is_some_and(|outbox| outbox.parcels.is_empty()) {
+            self.outbox.remove(&to);
+            self.timers.stop(Timer::Deliver(to));
+        }
     }
 
     /// A container that was handed over has arrived.
@@ -178,18 +181,12 @@ impl Shard {
             let (to, seq) = (*to, *seq);
             if let Some(outbox) = self.outbox.get_mut(&to) {
                 outbox.parcels.remove(&seq);
-                if outbox.parcels.is_empty() {
-                    self.outbox.remove(&to);
-                    self.timers.stop(Timer::Deliver(to));
-                }
             }
+            self.close_if_empty(to);
             self.come_off(container);
         }
         let spec_id = spec.id();
-        if let Entry::Vacant(entry) = self.specs.entry(spec_id) {
-            entry.insert(spec.clone());
-            self.dirty_specs.insert(spec_id);
-        }
+        self.keep_spec(spec_id, &spec);
         if let (Some(generation), Some(credits)) = (credit, &mut self.credits) {
             credits.moved(generation, 1);
             self.credits_changed = true;
@@ -205,14 +202,8 @@ impl Shard {
             State::Moving { was, .. } => *was,
             state @ (State::Starting | State::Assigned { .. } | State::Draining { .. }) => state,
         };
-        let assigned = match &state {
-            State::Assigned { id, .. } => Some(id.clone()),
-            State::Starting | State::Warm { .. } | State::Draining { .. } | State::Moving { .. } => None,
-        };
-        let blocks = match &state {
-            State::Draining { blocks, .. } => blocks.clone(),
-            State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Moving { .. } => None,
-        };
+        let is_assigned = matches!(state, State::Assigned { .. });
+        let id = state.concerns().cloned();
         let row = ContainerRow { container, spec: spec_id, created, kind, state };
         self.load_container(row, now);
         self.dirty.insert(container);
@@ -227,14 +218,12 @@ impl Shard {
                 self.pay_back(from, generation);
             }
         }
-        if let Some(id) = assigned {
-            if kind == Some(ContainerKind::Agent) {
-                // It asks its owner for leases, and reports to it. Should this not arrive, it learns it from its former owner.
-                let (binding, call) = (spec.binding.clone(), Call::Start(Box::new(spec)));
-                fx.actions.push(Action::Call { container, binding, call });
-            }
-            self.resolved(&id, fx);
-        } else if let Some(id) = blocks {
+        if is_assigned && kind == Some(ContainerKind::Agent) {
+            // It asks its owner for leases, and reports to it. Should this not arrive, it learns it from its former owner.
+            let (binding, call) = (spec.binding.clone(), Call::Start(Box::new(spec)));
+            fx.actions.push(Action::Call { container, binding, call });
+        }
+        if let Some(id) = id {
             self.resolved(&id, fx);
         }
     }

@@ -165,6 +165,10 @@ pub trait Entropy {
     fn unique(&mut self) -> u128;
     /// A number from 0 to `below`, exclusive; 0 when `below` is 0.
     fn jitter(&mut self, below: u64) -> u64;
+    /// A time after `now`, half a `pause` later to one and a half: so that those who failed together do not come back together.
+    fn around(&mut self, now: Millis, pause: Millis) -> Millis {
+        Millis(now.0 + pause.0 / 2 + self.jitter(pause.0) + 1)
+    }
 }
 
 /// A row to write.

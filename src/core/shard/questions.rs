@@ -33,7 +33,7 @@ pub(super) struct Questions {
     under_way: BTreeSet<SessionId>,
     /// Those that have not been asked, for too many are under way.
     later: VecDeque<SessionId>,
-    /// When which is asked again. An entry that is not what its question says is out of date.
+    /// When which is asked again, as its question says.
     again: BTreeSet<(Millis, SessionId)>,
     /// Callers that only want to know, and until when they wait.
     deadlines: BTreeSet<(Millis, WaiterId, SessionId)>,
@@ -192,7 +192,7 @@ impl Shard {
         let Some(question) = self.questions.open.get_mut(id).filter(|_| is_open) else { return };
         question.failures = question.failures.saturating_add(1);
         let pause = BACKOFF.doubled(question.failures - 1, MAX_BACKOFF);
-        self.questions.set_again(id, Millis(now.0 + pause.0 / 2 + fx.entropy.jitter(pause.0) + 1));
+        self.questions.set_again(id, fx.entropy.around(now, pause));
     }
 
     /// All there is of an id is here, or there is nothing.

@@ -107,13 +107,7 @@ impl Queue {
 
     /// Takes the callers of an id.
     pub fn take(&mut self, id: &SessionId) -> Vec<WaiterId> {
-        let Some(place) = self.by_id.remove(id) else { return Vec::new() };
-        self.line.remove(&place.arrival);
-        self.fresh.remove(&place.arrival);
-        for &(waiter, deadline) in &place.callers {
-            self.deadlines.remove(&(deadline, waiter, id.clone()));
-        }
-        place.callers.into_iter().map(|(waiter, _)| waiter).collect()
+        self.remove(id).map(|left| left.callers).unwrap_or_default()
     }
 
     /// Lets a held id be served, in the order it came.
@@ -138,7 +132,13 @@ impl Queue {
     /// Takes the id that has waited longest of those that may be served.
     pub fn pop(&mut self) -> Option<Left> {
         let (_, id) = self.line.pop_first()?;
-        let place = self.by_id.remove(&id)?;
+        self.remove(&id)
+    }
+
+    fn remove(&mut self, id: &SessionId) -> Option<Left> {
+        let (id, place) = self.by_id.remove_entry(id)?;
+        self.line.remove(&place.arrival);
+        self.fresh.remove(&place.arrival);
         for &(waiter, deadline) in &place.callers {
             self.deadlines.remove(&(deadline, waiter, id.clone()));
         }

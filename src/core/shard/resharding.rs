@@ -52,15 +52,11 @@ impl Shard {
     /// Where a container belongs, if not here.
     fn belongs_to(&self, container: ContainerId) -> Option<ShardIndex> {
         let plan = self.plan.as_ref()?;
-        let owner = match &self.slots.get(&container)?.row.state {
-            State::Assigned { id, .. } | State::Draining { blocks: Some(id), .. } => plan.owner_of(&self.me.pool, id),
-            State::Moving { .. } => return None,
-            State::Starting | State::Warm { .. } | State::Draining { blocks: None, .. } if !self.is_removed() => {
-                return None;
-            }
-            State::Starting | State::Warm { .. } | State::Draining { blocks: None, .. } => {
-                ShardIndex(self.me.index.0 % plan.pool.shards.get())
-            }
+        let state = &self.slots.get(&container)?.row.state;
+        let owner = match state.concerns() {
+            Some(id) => plan.owner_of(&self.me.pool, id),
+            None if matches!(state, State::Moving { .. }) || !self.is_removed() => return None,
+            None => ShardIndex(self.me.index.0 % plan.pool.shards.get()),
         };
         (owner != self.me.index).then_some(owner)
     }
@@ -93,13 +89,16 @@ impl Shard {
     /// How many containers still have to go elsewhere.
     pub(super) fn to_move(&self) -> usize {
         let foreign: usize = self.resharding.foreign.values().map(BTreeSet::len).sum();
-        let of_an_id = |container: &&ContainerId| {
-            let state = self.slots.get(container).map(|slot| &slot.row.state);
-            let Some(State::Moving { was, .. }) = state else { return false };
-            matches!(**was, State::Assigned { .. } | State::Draining { blocks: Some(_), .. })
-        };
         let moving = self.outbox.values().flat_map(|outbox| outbox.parcels.values());
-        foreign + moving.filter(|container| self.is_removed() || of_an_id(container)).count()
+        foreign + moving.filter(|container| self.is_removed() || self.moves_for(container).is_some()).count()
+    }
+
+    /// The id that a container has which is being handed over.
+    fn moves_for(&self, container: &ContainerId) -> Option<&SessionId> {
+        match &self.slots.get(container)?.row.state {
+            State::Moving { was, .. } => was.concerns(),
+            State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Draining { .. } => None,
+        }
     }
 
     /// Hands over what belongs elsewhere, a batch at a time to each sibling.
@@ -158,11 +157,7 @@ impl Shard {
     }
 
     fn is_moving(&self, id: &SessionId, to: ShardIndex) -> bool {
-        let of_id = |container: &ContainerId| {
-            let state = self.slots.get(container).map(|slot| &slot.row.state);
-            let Some(State::Moving { was, .. }) = state else { return false };
-            matches!(&**was, State::Assigned { id: of, .. } | State::Draining { blocks: Some(of), .. } if of == id)
-        };
+        let of_id = |container| self.moves_for(container) == Some(id);
         self.outbox.get(&to).is_some_and(|outbox| outbox.parcels.values().any(of_id))
     }
 

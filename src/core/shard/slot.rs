@@ -69,6 +69,18 @@ pub enum State {
     },
 }
 
+impl State {
+    /// The id that a container in this state has, or may still serve. None for one that is being handed over: that is the sibling's
+    /// concern.
+    pub(super) fn concerns(&self) -> Option<&SessionId> {
+        match self {
+            Self::Assigned { id, .. } => Some(id),
+            Self::Draining { blocks, .. } => blocks.as_ref(),
+            Self::Starting | Self::Warm { .. } | Self::Moving { .. } => None,
+        }
+    }
+}
+
 /// How far a drain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -63,10 +63,7 @@ impl Shard {
                 self.forget_unused_spec(former);
             }
         }
-        if let Entry::Vacant(entry) = self.specs.entry(id) {
-            entry.insert(spec);
-            self.dirty_specs.insert(id);
-        }
+        self.keep_spec(id, &spec);
         let stock = std::mem::take(&mut self.warm);
         self.warm =
             stock.into_iter().map(|(_, since, container)| (self.is_outdated(container), since, container)).collect();
@@ -124,8 +121,7 @@ impl Shard {
         for _ in 0..count {
             self.start_one(now, fx);
         }
-        let held_until = Some(self.advice.held_until()).filter(|_| self.advice.holds(now));
-        match [self.gate.next_change(now), held_until].into_iter().flatten().min() {
+        match [self.gate.next_change(now), self.advice.held_until(now)].into_iter().flatten().min() {
             Some(at) if count < missing => self.timers.set(Timer::Gate, at),
             _ => self.timers.stop(Timer::Gate),
         }
@@ -248,8 +244,7 @@ impl Shard {
                 slot.failures = slot.failures.saturating_add(1);
                 slot.last_error = Some(failure);
                 let backoff = RESTART_BACKOFF.doubled(slot.failures - 1, MAX_RESTART_BACKOFF);
-                let at = Millis(now.0 + backoff.0 / 2 + fx.entropy.jitter(backoff.0) + 1);
-                self.timers.set(Timer::Slot(container), at);
+                self.timers.set(Timer::Slot(container), fx.entropy.around(now, backoff));
                 self.counters.start_retried();
             }
             FailureClass::Capacity | FailureClass::Permanent | FailureClass::NotReady | FailureClass::Exited => {
@@ -351,6 +346,14 @@ impl Shard {
         }
         for container in all {
             self.drain(now, container, DrainCause::Shutdown, fx);
+        }
+    }
+
+    /// Keeps a spec that something is, or will be, started as.
+    pub(super) fn keep_spec(&mut self, id: SpecId, spec: &Spec) {
+        if let Entry::Vacant(entry) = self.specs.entry(id) {
+            entry.insert(spec.clone());
+            self.dirty_specs.insert(id);
         }
     }
 

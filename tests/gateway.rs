@@ -13,7 +13,7 @@ use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effe
 use cf_warm_pools::core::gateway::dispatch::MAX_SENDS;
 use cf_warm_pools::core::gateway::hint::{self, Correction};
 use cf_warm_pools::core::gateway::{
-    DenialCode, Destination, Dispatch, Fences, InForce, Next, Replay, RouteCache, Routing, Sticky,
+    DenialCode, Destination, Dispatch, Fences, Next, Replay, RouteCache, Routing, Sticky,
 };
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome};
@@ -317,9 +317,7 @@ fn a_router_that_tells_a_shard_a_plan_tells_it_the_coordinators() {
     let mut routing = Routing::carried(Rc::new(config(1)), ConfigSource::Bundled, 100);
     for input in [Input::Deployed(Box::new(deployed)), Input::Put(Box::new(config(4))), Input::DropOverride] {
         coordinator.step(Millis(1_000), input, &mut Effects::default());
-        let (version, source) = (coordinator.version(), coordinator.source());
-        let (config, moving_from, credits) = (coordinator.config(), coordinator.moving_from(), coordinator.credits());
-        assert!(routing.adopt(InForce { version, source, config, moving_from, credits }));
+        assert!(routing.adopt(coordinator.in_force()));
         for shard in coordinator.shards() {
             // Its share of the stock is a matter of demand, of which the coordinator tells it besides.
             let plan = coordinator.plan_of(&shard).map(|plan| plan.of_sibling(shard.index));

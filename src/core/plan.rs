@@ -98,6 +98,11 @@ impl Plan {
         self.format >= PLAN_FORMAT
     }
 
+    /// How many shards may have containers of the pool: those in force, and while ids move those of before.
+    pub fn taking_part(&self) -> u32 {
+        self.pool.shards.max(self.from.unwrap_or(self.pool.shards)).get()
+    }
+
     /// The shard that owns an id.
     pub fn owner_of(&self, pool: &PoolName, id: &SessionId) -> ShardIndex {
         shard_of(pool, id, self.pool.shards)

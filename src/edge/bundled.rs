@@ -5,14 +5,17 @@
 //! the log).
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use worker::Env;
 
 use super::js;
+use crate::config::resolved::{Pool, PoolName};
 use crate::config::{Config, ConfigErrors, parse_json};
 use crate::core::coordinator::ConfigSource;
+use crate::core::share;
 use crate::embedded;
 
 /// The variable's name. Its text is JSON, in the shape of `config/pools.toml`.
@@ -24,6 +27,8 @@ const VERSION_METADATA: &str = "CF_VERSION_METADATA";
 pub struct Bundled {
     /// The configuration.
     pub config: Config,
+    /// The most containers of each pool that has a limit.
+    limits: BTreeMap<PoolName, u32>,
     /// Where it came from: [`ConfigSource::Var`] or [`ConfigSource::Bundled`].
     pub source: ConfigSource,
     /// When it was made, in ms since 1970: when the version was uploaded, where the runtime says so, else when the
@@ -31,6 +36,18 @@ pub struct Bundled {
     pub stamp: u64,
     /// What is wrong with the variable, if it was refused.
     pub errors: Option<ConfigErrors>,
+}
+
+impl Bundled {
+    fn new(config: Config, source: ConfigSource, stamp: u64, errors: Option<ConfigErrors>) -> Self {
+        let limits = share::limits(&config);
+        Self { config, limits, source, stamp, errors }
+    }
+
+    /// A pool, with the most containers it may have.
+    pub fn pool(&self, name: &PoolName) -> Option<(&Pool, Option<u32>)> {
+        self.config.pools.get(name).map(|pool| (pool, self.limits.get(name).copied()))
+    }
 }
 
 /// What this deploy brings; read once per isolate.
@@ -54,7 +71,7 @@ fn read(env: &Env) -> Bundled {
     let stamp = uploaded_at(env).unwrap_or(0).max(embedded::BUILT_AT.0);
     let variable = env.var(VARIABLE).ok().map(|text| text.to_string()).filter(|text| !text.trim().is_empty());
     let errors = match variable.map(|text| parse_json(&text)) {
-        Some(Ok(config)) => return Bundled { config, source: ConfigSource::Var, stamp, errors: None },
+        Some(Ok(config)) => return Bundled::new(config, ConfigSource::Var, stamp, None),
         Some(Err(errors)) => {
             tracing::error!(%errors, "{VARIABLE} is refused; what was in force before stays");
             Some(errors)
@@ -64,7 +81,7 @@ fn read(env: &Env) -> Bundled {
     // The build checked it.
     let config = embedded::config().unwrap_or_default();
     let stamp = if errors.is_some() { 0 } else { stamp };
-    Bundled { config, source: ConfigSource::Bundled, stamp, errors }
+    Bundled::new(config, ConfigSource::Bundled, stamp, errors)
 }
 
 fn uploaded_at(env: &Env) -> Option<u64> {

@@ -32,7 +32,7 @@ use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::Plan;
 use crate::core::stats::merge;
 use crate::store::{CoordinatorRows, Database, load_coordinator, save_coordinator};
-use crate::wire::coordinator::{Allotment, ConfigView, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
+use crate::wire::coordinator::{Allotment, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
 
 /// How long a shard has to take a plan, or what it is allotted.
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
@@ -118,29 +118,33 @@ impl PoolCoordinator {
         let PlanQuestion { known } = js::from_js(question)?;
         self.driver.deploy()?;
         let reply = self.driver.with(|machine| {
-            if known >= machine.version() { PlanReply::Current } else { PlanReply::Changed(Box::new(view(machine))) }
+            if known >= machine.version() {
+                PlanReply::Current
+            } else {
+                PlanReply::Changed(Box::new(machine.in_force()))
+            }
         })?;
         js::to_js(&reply)
     }
 
-    /// The [`ConfigView`] in force.
+    /// The [`ConfigView`](crate::wire::coordinator::ConfigView) in force.
     #[wasm_bindgen(js_name = getConfig)]
     pub fn get_config(&self) -> Result<JsValue, JsValue> {
         self.driver.deploy()?;
-        js::to_js(&self.driver.with(view)?)
+        js::to_js(&self.driver.with(Coordinator::in_force)?)
     }
 
-    /// [`Config`] -> [`ConfigView`]: puts a configuration in force, which the gateway has checked. A pool whose ids are moving keeps
-    /// its shard count until that is over.
+    /// [`Config`] -> [`ConfigView`](crate::wire::coordinator::ConfigView): puts a configuration in force, which the gateway has
+    /// checked. A pool whose ids are moving keeps its shard count until that is over.
     #[wasm_bindgen(js_name = putConfig)]
     pub fn put_config(&self, config: JsValue) -> Result<JsValue, JsValue> {
         let config: Config = js::from_js(config)?;
         self.driver.deploy()?;
         self.driver.drive(Input::Put(Box::new(config))).map_err(|error| js::js_error(&error))?;
-        js::to_js(&self.driver.with(view)?)
+        js::to_js(&self.driver.with(Coordinator::in_force)?)
     }
 
-    /// Drops what `putConfig` set; returns the [`ConfigView`] in force then.
+    /// Drops what `putConfig` set; returns the [`ConfigView`](crate::wire::coordinator::ConfigView) in force then.
     #[wasm_bindgen(js_name = deleteConfig)]
     pub fn delete_config(&self) -> Result<JsValue, JsValue> {
         self.driver.deploy()?;
@@ -193,16 +197,6 @@ impl PoolCoordinator {
     pub fn prime(&self) -> Result<(), JsValue> {
         self.driver.deploy()?;
         self.driver.drive(Input::Woken).map_err(|error| js::js_error(&error))
-    }
-}
-
-fn view(machine: &Coordinator) -> ConfigView {
-    ConfigView {
-        version: machine.version(),
-        source: machine.source(),
-        config: machine.config(),
-        moving_from: machine.moving_from(),
-        credits: machine.credits(),
     }
 }
 

@@ -82,13 +82,4 @@ pub struct LeaseRequest {
 }
 
 /// The answer to a [`LeaseRequest`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum LeaseReply {
-    /// Serve it for so long from the moment the question was sent.
-    Granted(Millis),
-    /// The container does not serve this id at this epoch.
-    Denied,
-    /// Another shard has the id by now: it knows.
-    Elsewhere(ShardId),
-}
+pub use crate::core::shard::LeaseReply;

@@ -6,7 +6,7 @@ pub use crate::core::allotment::{Allotment, CreditTerms, ShardReport};
 pub use crate::core::coordinator::ConfigSource;
 /// The answer of `plan` (when its version differs from the known one), `getConfig`, `putConfig` (whose argument is a resolved
 /// [`Config`](crate::config::resolved::Config) that the gateway has checked) and `deleteConfig`.
-pub use crate::core::gateway::InForce as ConfigView;
+pub use crate::core::coordinator::InForce as ConfigView;
 use crate::core::plan::{Plan, PlanVersion};
 
 /// The answer to a [`ShardReport`].

@@ -278,7 +278,7 @@ impl Model {
     /// Takes a plan. By one that names a former count, a shard of either may have something to hand over.
     fn configure(&mut self, me: &ShardId, plan: Plan, to_move: u32) -> PlanVersion {
         if self.plan.as_ref().is_none_or(|has| has.version < plan.version) {
-            let takes_part = me.index.0 < plan.pool.shards.max(plan.from.unwrap_or(plan.pool.shards)).get();
+            let takes_part = me.index.0 < plan.taking_part();
             let moves = plan.from.is_some() && takes_part;
             if moves && self.since() != Some((plan.from, plan.pool.shards)) {
                 self.to_move = to_move;

@@ -110,13 +110,8 @@ impl Coordinator {
             limit: self.limit_of(pool)?,
             leased: count(self.outstanding(pool)),
             class_limit: class.limit?,
-            class_leased: count(class.pools.iter().map(|pool| self.outstanding(pool)).sum()),
+            class_leased: count(self.outstanding_of(&class.pools)),
         })
-    }
-
-    /// The terms of the credits of each pool that has a limit.
-    pub fn credits(&self) -> BTreeMap<PoolName, CreditTerms> {
-        self.registry.terms.clone()
     }
 
     /// Sorts the pools by class, with the limits in force.
@@ -149,6 +144,10 @@ impl Coordinator {
         self.terms_of(pool).map_or(0, |terms| i128::from(terms.total) + self.ledger.net(pool))
     }
 
+    fn outstanding_of(&self, pools: &[PoolName]) -> i128 {
+        pools.iter().map(|pool| self.outstanding(pool)).sum()
+    }
+
     /// The credits that a shard has, as far as has been heard, but for those that came or went with containers.
     pub(super) fn leased(&self, shard: &ShardId, terms: CreditTerms) -> i128 {
         let row = self.ledger.row(shard);
@@ -177,8 +176,8 @@ impl Coordinator {
         let classes: Vec<Class> = self.classes.values().cloned().collect();
         for Class { limit, pools } in classes {
             let Some(limit) = limit else { continue };
-            let outstanding: i128 = pools.iter().map(|pool| self.outstanding(pool)).sum();
-            let free = u32::try_from((i128::from(limit) - outstanding).max(0)).unwrap_or(u32::MAX);
+            let free = i128::from(limit) - self.outstanding_of(&pools);
+            let free = u32::try_from(free.max(0)).unwrap_or(u32::MAX);
             let is_new = |pool: &&PoolName| self.registry.is_active(pool) && self.terms_of(pool).is_none();
             let new: Vec<PoolName> = pools.iter().filter(is_new).cloned().collect();
             let limits: Vec<u32> = new.iter().map(|pool| self.limit_of(pool).unwrap_or(limit)).collect();
@@ -222,8 +221,7 @@ impl Coordinator {
         let active = pools.iter().filter(|pool| self.registry.is_active(pool));
         let free_of = |pool: &PoolName| Some((pool.clone(), i128::from(self.limit_of(pool)?) - self.outstanding(pool)));
         let by_pool = active.filter_map(free_of).collect();
-        let outstanding: i128 = pools.iter().map(|pool| self.outstanding(pool)).sum();
-        let mut free = Free { class: i128::from(limit) - outstanding, pools: by_pool };
+        let mut free = Free { class: i128::from(limit) - self.outstanding_of(&pools), pools: by_pool };
         if mutants::on(Mutant::ClassLimitIgnored) {
             free.class = i128::from(u32::MAX);
         }

@@ -44,7 +44,7 @@ pub use migration::{ASK_AGAIN, Migration};
 pub use outbox::{ALLOT_RETRY, CONCURRENT_ALLOTMENTS, MAX_ALLOT_RETRY};
 pub use push::{CONCURRENT_PUSHES, PUSH_RETRY};
 pub use recall::{RECALL_AGAIN, RECALL_FOR};
-pub use registry::{ConfigSource, Deployed, Registry, Removed, Resharding};
+pub use registry::{ConfigSource, Deployed, InForce, Registry, Removed, Resharding};
 pub use room::MAX_HOLD;
 pub use shares::{DEMAND_KNOWN_AFTER, MIN_STOCK};
 pub use view::{HEARD_EMPTY_FOR, HEARD_FOR};
@@ -250,6 +250,17 @@ impl Coordinator {
         self.registry.in_force()
     }
 
+    /// What is in force, for those who route by it.
+    pub fn in_force(&self) -> InForce {
+        InForce {
+            version: self.version(),
+            source: self.source(),
+            config: self.config(),
+            moving_from: self.moving_from(),
+            credits: self.registry.terms.clone(),
+        }
+    }
+
     /// The plan in force of a shard; none when no pool of this name was ever in force. Its share of the stock is the one that the
     /// shard is allotted.
     pub fn plan_of(&self, shard: &ShardId) -> Option<Plan> {
@@ -337,20 +348,14 @@ impl Coordinator {
     fn fire(&mut self) {
         let now = self.now;
         self.outbox.retry(now);
-        // The clock may have gone back.
-        self.ask_at = self.ask_at.map(|at| at.min(now + ASK_AGAIN));
-        if self.ask_at.is_some_and(|at| at <= now) {
+        if take_due(&mut self.ask_at, now, ASK_AGAIN) {
             self.ask_all_that_move();
             self.ask_at = (!self.registry.migrations.is_empty()).then_some(now + ASK_AGAIN);
         }
-        self.tell_at = self.tell_at.map(|at| at.min(now + TELL_AGAIN));
-        if self.tell_at.is_some_and(|at| at <= now) {
-            self.tell_at = None;
+        if take_due(&mut self.tell_at, now, TELL_AGAIN) {
             self.tell_again();
         }
-        self.recall_again = self.recall_again.map(|at| at.min(now + RECALL_AGAIN));
-        if self.recall_again.is_some_and(|at| at <= now) {
-            self.recall_again = None;
+        if take_due(&mut self.recall_again, now, RECALL_AGAIN) {
             let is_short =
                 |class: &Class| class.pools.iter().any(|pool| self.views.get(pool).is_some_and(|view| view.is_short));
             let short = self.classes.iter().filter(|(_, class)| is_short(class));
@@ -359,4 +364,10 @@ impl Coordinator {
             }
         }
     }
+}
+
+/// Takes a time that has come. One that is further off than it can have been set, because the clock went back, is put nearer.
+fn take_due(timer: &mut Option<Millis>, now: Millis, longest: Millis) -> bool {
+    *timer = timer.map(|at| at.min(now + longest));
+    timer.take_if(|at| *at <= now).is_some()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Coordinator, Effects, Write};
+use super::{Coordinator, Effects, Write, take_due};
 use crate::config::resolved::Millis;
 use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
@@ -77,13 +77,8 @@ impl Coordinator {
     /// Sends what is to be sent, as far as not too much is under way.
     pub(super) fn push(&mut self, fx: &mut Effects) {
         let now = self.now;
-        // The clock may have gone back.
-        self.pushes.retry_at = self.pushes.retry_at.map(|at| at.min(now + PUSH_RETRY));
-        if self.pushes.retry_at.is_some_and(|at| at <= now) {
-            self.pushes.retry_at = None;
-            if !mutants::on(Mutant::PushNotRetried) {
-                self.pushes.failed.clear();
-            }
+        if take_due(&mut self.pushes.retry_at, now, PUSH_RETRY) && !mutants::on(Mutant::PushNotRetried) {
+            self.pushes.failed.clear();
         }
         let Pushes { behind, under_way, failed, .. } = &self.pushes;
         let free = CONCURRENT_PUSHES.saturating_sub(under_way.len());

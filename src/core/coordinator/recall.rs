@@ -170,12 +170,8 @@ impl Coordinator {
         if over <= 0 {
             return;
         }
-        let shards = pools.iter().flat_map(|pool| {
-            let view = self.views.get(pool);
-            view.into_iter().flat_map(|view| view.shards.keys()).map(|&index| ShardId { pool: pool.clone(), index })
-        });
         let (mut coming, mut stocks) = (0, Vec::new());
-        for shard in shards {
+        for shard in self.seen(pools) {
             let Some(heard) = self.heard_lately(&shard) else { continue };
             let told = self.shard_view(&shard).map_or(0, |view| view.excess.saturating_add(view.excess_told));
             let spare = heard.standing.credits.map_or(0, |credits| credits.spare);

@@ -33,6 +33,24 @@ pub struct Deployed {
     pub config: Config,
 }
 
+/// A configuration that the coordinator has put in force, with what a shard's plan has besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InForce {
+    /// The version.
+    pub version: PlanVersion,
+    /// Where it came from.
+    pub source: ConfigSource,
+    /// The configuration, with the shard counts in force.
+    pub config: Config,
+    /// Pools whose ids are moving to other shards: how many shards there were before.
+    #[serde(default)]
+    pub moving_from: BTreeMap<PoolName, ShardCount>,
+    /// The terms of the credits of each pool that has a limit: with them whoever knows this can make a shard's plan.
+    #[serde(default)]
+    pub credits: BTreeMap<PoolName, CreditTerms>,
+}
+
 /// The coordinator's durable state, but for what it knows of each shard. What older code has written lacks the later fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registry {

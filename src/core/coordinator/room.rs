@@ -74,11 +74,7 @@ impl Coordinator {
 
     fn tell_class(&mut self, class: &BindingName, whom: impl Fn(&Self, &ShardId) -> bool) {
         let pools = self.classes.get(class).map(|class| class.pools.as_slice()).unwrap_or_default();
-        let shards = pools.iter().flat_map(|pool| {
-            let view = self.views.get(pool);
-            view.into_iter().flat_map(|view| view.shards.keys()).map(|&index| ShardId { pool: pool.clone(), index })
-        });
-        let told: Vec<ShardId> = shards.filter(|shard| whom(self, shard)).collect();
+        let told: Vec<ShardId> = self.seen(pools).filter(|shard| whom(self, shard)).collect();
         for shard in told {
             self.owe(&shard, Lane::Ask);
         }

@@ -90,7 +90,7 @@ impl Coordinator {
         let is_owed = |(shard, former): &(ShardId, u32)| {
             self.warm_target_of(shard) != *former && self.heard_lately(shard).is_none()
         };
-        let owed: Vec<(ShardId, u32)> = self.in_force(pool).zip(former).filter(is_owed).collect();
+        let owed: Vec<(ShardId, u32)> = self.shards_in_force(pool).zip(former).filter(is_owed).collect();
         for (shard, _) in owed {
             self.owe(&shard, Lane::Ask);
         }
@@ -113,16 +113,18 @@ impl Coordinator {
         self.registry.pools.get(pool).map_or(0, |pool: &Pool| pool.shards.get())
     }
 
-    fn in_force<'a>(&self, pool: &'a PoolName) -> impl Iterator<Item = ShardId> + use<'a> {
+    fn shards_in_force<'a>(&self, pool: &'a PoolName) -> impl Iterator<Item = ShardId> + use<'a> {
         shards_of(pool, self.count(pool))
     }
 
     fn shares_of(&self, pool: &PoolName) -> Vec<u32> {
-        self.in_force(pool).map(|shard| self.warm_target_of(&shard)).collect()
+        self.shards_in_force(pool).map(|shard| self.warm_target_of(&shard)).collect()
     }
 
     fn demand_of(&self, pool: &PoolName) -> Vec<u64> {
-        self.in_force(pool).map(|shard| self.heard_lately(&shard).map_or(0, |heard| heard.standing.demand)).collect()
+        self.shards_in_force(pool)
+            .map(|shard| self.heard_lately(&shard).map_or(0, |heard| heard.standing.demand))
+            .collect()
     }
 
     /// How many shards are to hold the stock.

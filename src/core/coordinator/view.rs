@@ -97,6 +97,15 @@ impl Coordinator {
         heard.at <= self.now && self.now - heard.at < within
     }
 
+    /// The shards of these pools that were ever heard of, or told anything, since this was loaded.
+    pub(super) fn seen<'a>(&'a self, pools: &'a [PoolName]) -> impl Iterator<Item = ShardId> + 'a {
+        let of_pool = |pool: &'a PoolName| {
+            let shards = self.views.get(pool).into_iter().flat_map(|view| view.shards.keys());
+            shards.map(|&index| ShardId { pool: pool.clone(), index })
+        };
+        pools.iter().flat_map(of_pool)
+    }
+
     pub(super) fn shard_view(&self, shard: &ShardId) -> Option<&ShardView> {
         self.views.get(&shard.pool)?.shards.get(&shard.index)
     }

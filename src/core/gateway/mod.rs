@@ -29,7 +29,7 @@ pub use dispatch::{Class, Destination, Dispatch, Next, Replay};
 pub use fences::Fences;
 pub use identify::{IdProblem, session_id};
 pub use owner::{Correction, Known, Owner};
-pub use routing::{InForce, REFRESH_EVERY, Routing};
+pub use routing::{REFRESH_EVERY, Routing};
 pub use target::Target;
 pub use telling::{GIVEN_UP_AFTER, Telling};
 pub use token::{MAX_TOKEN_LEN, bearer, token_matches};

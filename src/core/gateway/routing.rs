@@ -8,12 +8,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use super::owner::Known;
 use crate::config::resolved::{Config, Millis, PoolName, ShardCount};
 use crate::core::allotment::CreditTerms;
-use crate::core::coordinator::ConfigSource;
+use crate::core::coordinator::{ConfigSource, InForce};
 use crate::core::id::ShardIndex;
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::{Plan, PlanVersion};
@@ -21,24 +19,6 @@ use crate::core::share;
 
 /// The least time between two questions to the coordinator. So long an isolate may route by an old configuration.
 pub const REFRESH_EVERY: Millis = Millis::from_secs(5);
-
-/// A configuration that the coordinator has put in force, with what a shard's plan has besides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct InForce {
-    /// The version.
-    pub version: PlanVersion,
-    /// Where it came from.
-    pub source: ConfigSource,
-    /// The configuration, with the shard counts in force.
-    pub config: Config,
-    /// Pools whose ids are moving to other shards: how many shards there were before.
-    #[serde(default)]
-    pub moving_from: BTreeMap<PoolName, ShardCount>,
-    /// The terms of the credits of each pool that has a limit: with them whoever knows this can make a shard's plan.
-    #[serde(default)]
-    pub credits: BTreeMap<PoolName, CreditTerms>,
-}
 
 /// The configuration an isolate routes by.
 #[derive(Debug)]

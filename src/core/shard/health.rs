@@ -7,7 +7,7 @@
 
 use std::ops::Bound;
 
-use super::message::{Action, Call, DrainCause, Effects, Finding, LeaseVerdict};
+use super::message::{Action, Call, DrainCause, Effects, Finding, LeaseReply};
 use super::slot::{Pending, State};
 use super::{Shard, Timer};
 use crate::config::resolved::Millis;
@@ -35,7 +35,7 @@ const MAX_RECHECK_BACKOFF: Millis = Millis::from_secs(15);
 
 impl Shard {
     /// An agent asks whether it may serve an id. Granted: for so long from when it asked. Nothing durable changes.
-    pub fn confirm(&mut self, now: Millis, container: ContainerId, id: &SessionId, epoch: Epoch) -> LeaseVerdict {
+    pub fn confirm(&mut self, now: Millis, container: ContainerId, id: &SessionId, epoch: Epoch) -> LeaseReply {
         let serves =
             |state: &State| matches!(state, State::Assigned { id: has, epoch: at, .. } if has == id && *at == epoch);
         match self.slots.get(&container).map(|slot| (&slot.row.state, slot.lease_until)) {
@@ -43,34 +43,34 @@ impl Shard {
             // Not beyond what could be granted when it was handed over: its receiver counts on that.
             Some((State::Moving { to, was, .. }, lease_until)) => {
                 return match serves(was) {
-                    true if now < lease_until => LeaseVerdict::Granted(lease_until - now),
+                    true if now < lease_until => LeaseReply::Granted(lease_until - now),
                     true => self.elsewhere(*to),
                     false => self.confirmed_elsewhere(id),
                 };
             }
             Some(_) => {}
         }
-        let Some(slot) = self.slots.get_mut(&container) else { return LeaseVerdict::Denied };
+        let Some(slot) = self.slots.get_mut(&container) else { return LeaseReply::Denied };
         if !serves(&slot.row.state) && !mutants::on(Mutant::ConfirmForAnyone) {
-            return LeaseVerdict::Denied;
+            return LeaseReply::Denied;
         }
-        let Some(spec) = self.specs.get(&slot.row.spec) else { return LeaseVerdict::Denied };
+        let Some(spec) = self.specs.get(&slot.row.spec) else { return LeaseReply::Denied };
         let ttl = spec.lease_ttl;
         slot.contact();
         if !mutants::on(Mutant::LeaseNotNoted) {
             slot.lease_until = slot.lease_until.max(now + ttl);
         }
-        LeaseVerdict::Granted(ttl)
+        LeaseReply::Granted(ttl)
     }
 
     /// What an agent is told whose container is not on these books: the owner of the id may have it.
-    fn confirmed_elsewhere(&self, id: &SessionId) -> LeaseVerdict {
+    fn confirmed_elsewhere(&self, id: &SessionId) -> LeaseReply {
         let owner = self.plan.as_ref().map(|plan| plan.owner_of(&self.me.pool, id));
-        owner.filter(|&owner| owner != self.me.index).map_or(LeaseVerdict::Denied, |owner| self.elsewhere(owner))
+        owner.filter(|&owner| owner != self.me.index).map_or(LeaseReply::Denied, |owner| self.elsewhere(owner))
     }
 
-    fn elsewhere(&self, index: ShardIndex) -> LeaseVerdict {
-        LeaseVerdict::Elsewhere(ShardId { pool: self.me.pool.clone(), index })
+    fn elsewhere(&self, index: ShardIndex) -> LeaseReply {
+        LeaseReply::Elsewhere(ShardId { pool: self.me.pool.clone(), index })
     }
 
     /// Once per refresh interval: checks, surplus, the report.

@@ -331,17 +331,18 @@ pub enum DrainCause {
 }
 
 /// What an agent is told that asks whether it may serve an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LeaseVerdict {
-    /// It may, for so long from when it asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LeaseReply {
+    /// It may, for so long from the moment the question was sent.
     Granted(Millis),
-    /// It may not.
+    /// It may not: the container does not serve this id at this epoch.
     Denied,
     /// Another shard has the id by now: it knows.
     Elsewhere(ShardId),
 }
 
-impl LeaseVerdict {
+impl LeaseReply {
     /// For how long it may; none when it may not.
     pub fn granted(&self) -> Option<Millis> {
         match self {

@@ -41,8 +41,8 @@ pub use credits::Credits;
 pub use gate::{BASE_BACKOFF, BREAKER, CEILING_TTL, Ceiling, GateRow, MAX_BACKOFF};
 pub use health::{CHECKS_PER_REFRESH, LEASE_MARGIN, NEGATIVES, UNKNOWNS, WARM_CHECKS_PER_REFRESH};
 pub use message::{
-    Action, Answer, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, LeaseVerdict, Spec,
-    SpecId, WaiterId, Write,
+    Action, Answer, Call, ContainerKind, DrainCause, Effects, Entropy, Event, Finding, Input, LeaseReply, Spec, SpecId,
+    WaiterId, Write,
 };
 pub use parcel::{BorrowReply, Channel, Delivery, Paid, Parcel, PullReply, Receipt, Target};
 pub use slot::{ContainerRow, DrainPhase, State};
@@ -371,6 +371,14 @@ impl Shard {
     pub fn binding_of(&self, container: ContainerId) -> Option<&BindingName> {
         let slot = self.slots.get(&container).filter(|slot| !matches!(slot.row.state, State::Moving { .. }))?;
         self.specs.get(&slot.row.spec).map(|spec| &spec.binding)
+    }
+
+    /// The sibling to which a container is being handed over, if it is.
+    pub fn handed_to(&self, container: ContainerId) -> Option<ShardIndex> {
+        match self.slots.get(&container)?.row.state {
+            State::Moving { to, .. } => Some(to),
+            State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Draining { .. } => None,
+        }
     }
 
     /// Every container on the books with its row.

@@ -28,8 +28,8 @@ use driver::Driver;
 
 use super::{js, log};
 use crate::core::id::SessionId;
-use crate::core::shard::{DrainCause, Event, Input, LeaseVerdict};
-use crate::wire::agent::{LeaseReply, LeaseRequest};
+use crate::core::shard::{DrainCause, Event, Input};
+use crate::wire::agent::LeaseRequest;
 use crate::wire::shard::{AcquireReply, AcquireRequest, Forwarded};
 
 /// One shard of one pool.
@@ -112,16 +112,11 @@ impl WarmPool {
         })
     }
 
-    /// [`LeaseRequest`] -> [`LeaseReply`]: an agent asks whether it may serve an id.
+    /// [`LeaseRequest`] -> [`LeaseReply`](crate::wire::agent::LeaseReply): an agent asks whether it may serve an id.
     #[wasm_bindgen(js_name = confirmLease)]
     pub fn confirm_lease(&self, request: JsValue) -> Result<JsValue, JsValue> {
         let LeaseRequest { container, session, epoch } = js::from_js(request)?;
-        let verdict = self.driver.with(|shard| shard.confirm(js::now(), container, &session, epoch))?;
-        js::to_js(&match verdict {
-            LeaseVerdict::Granted(ttl) => LeaseReply::Granted(ttl),
-            LeaseVerdict::Denied => LeaseReply::Denied,
-            LeaseVerdict::Elsewhere(shard) => LeaseReply::Elsewhere(shard),
-        })
+        js::to_js(&self.driver.with(|shard| shard.confirm(js::now(), container, &session, epoch))?)
     }
 
     /// A container has stopped, named by its UUID or by its object's hex id. Returns whether it was on the books of this

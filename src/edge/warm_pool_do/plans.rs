@@ -12,7 +12,6 @@ use crate::config::resolved::Millis;
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::{Plan, PlanVersion};
 use crate::core::shard::{Input, Shard};
-use crate::core::share;
 use crate::edge::bundled::bundled;
 use crate::edge::js::{self, CallError};
 use crate::edge::rpc::{CoordinatorClient, POOL_COORDINATOR, ShardClient};
@@ -27,8 +26,7 @@ const FIRST_SHARD: ShardIndex = ShardIndex(0);
 pub(super) fn plan_of_this_deploy(machine: &Shard, env: &Env) -> Option<Plan> {
     let plan = machine.plan()?;
     let bundled = bundled(env);
-    let name = &machine.id().pool;
-    let pool = bundled.config.pools.get(name).map(|pool| (pool, share::limits(&bundled.config).get(name).copied()));
+    let pool = bundled.pool(&machine.id().pool);
     if pool.is_none() && plan.version.version == 0 {
         // Configured by code, not by a file: no file can take it away.
         return None;
@@ -64,9 +62,8 @@ impl Driver {
         let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
         let bundled = bundled(&self.env);
         let of_bundle = || {
-            let pool = bundled.config.pools.get(&id.pool)?.clone();
-            let limit = share::limits(&bundled.config).get(&id.pool).copied();
-            Some(Plan::fixed(PlanVersion { version: 0, stamp: bundled.stamp }, pool, limit, id.index))
+            let (pool, limit) = bundled.pool(&id.pool)?;
+            Some(Plan::fixed(PlanVersion { version: 0, stamp: bundled.stamp }, pool.clone(), limit, id.index))
         };
         let of_sibling = sibling.map(|plan| plan.of_sibling(id.index));
         if self.with(|shard| shard.plan().is_none())?

@@ -7,9 +7,10 @@ use wasm_bindgen::JsValue;
 
 use super::driver::{Driver, PEER_DEADLINE};
 use crate::core::id::{ContainerId, ShardId, ShardIndex};
-use crate::core::shard::{Input, State};
-use crate::edge::rpc::ShardClient;
-use crate::edge::{container_rpc, js};
+use crate::core::plan::Plan;
+use crate::core::shard::Input;
+use crate::edge::container_rpc;
+use crate::edge::js::{self, CallError};
 use crate::wire::shard::Forwarded;
 
 /// The length of a Durable Object id as text.
@@ -26,20 +27,14 @@ impl Driver {
     /// The sibling to which a container is being handed over, if it is.
     pub fn handed_to(&self, name: &str) -> Option<ShardIndex> {
         let container: ContainerId = name.parse().ok()?;
-        let machine = self.loaded().ok()?.machine.try_borrow().ok()?;
-        let row = machine.containers().find(|row| row.container == container)?;
-        match row.state {
-            State::Moving { to, .. } => Some(to),
-            State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Draining { .. } => None,
-        }
+        self.loaded().ok()?.machine.try_borrow().ok()?.handed_to(container)
     }
 
     /// Tells the sibling to which the container is being handed over. Fails while it has not arrived there, so that it is
     /// reported again.
     pub async fn tell_receiver(&self, to: ShardIndex, name: String) -> Result<bool, JsValue> {
         let me = self.with(|shard| shard.id().clone())?;
-        let sibling = ShardClient::new(&self.env, ShardId { index: to, ..me }).within(PEER_DEADLINE);
-        match sibling.pass_on_stopped(&name, Forwarded::BySibling).await {
+        match self.pass_on(&me, to, &name).await {
             Ok(true) => Ok(true),
             Ok(false) => Err(js::js_error("the container is on its way to another shard; report it again")),
             Err(error) => Err(js::js_error(&error.to_string())),
@@ -71,27 +66,22 @@ impl Driver {
 
     /// Asks all siblings at once whose container it is; while ids move, those of before as well.
     pub async fn forward_stopped(&self, name: String) -> Result<bool, JsValue> {
-        let (me, shards) = self.with(|shard| {
-            let shards =
-                shard.plan().map_or(0, |plan| plan.pool.shards.max(plan.from.unwrap_or(plan.pool.shards)).get());
-            (shard.id().clone(), shards)
-        })?;
+        let (me, shards) = self.with(|shard| (shard.id().clone(), shard.plan().map_or(0, Plan::taking_part)))?;
         let siblings = (0..shards).map(ShardIndex).filter(|&index| index != me.index);
-        let asked: FuturesUnordered<_> =
-            siblings.map(|index| self.report_to(ShardId { pool: me.pool.clone(), index }, &name)).collect();
+        let asked: FuturesUnordered<_> = siblings.map(|index| self.report_to(&me, index, &name)).collect();
         Ok(asked.any(|taken| async move { taken }).await)
     }
 
-    async fn report_to(&self, sibling: ShardId, name: &str) -> bool {
-        match ShardClient::new(&self.env, sibling.clone())
-            .within(PEER_DEADLINE)
-            .pass_on_stopped(name, Forwarded::BySibling)
-            .await
-        {
+    async fn pass_on(&self, me: &ShardId, to: ShardIndex, name: &str) -> Result<bool, CallError> {
+        self.sibling(me, to).within(PEER_DEADLINE).pass_on_stopped(name, Forwarded::BySibling).await
+    }
+
+    async fn report_to(&self, me: &ShardId, to: ShardIndex, name: &str) -> bool {
+        match self.pass_on(me, to, name).await {
             Ok(taken) => taken,
             Err(error) => {
                 // The sibling's health checks will find out.
-                tracing::warn!(shard = %sibling, %error, "a stopped container could not be reported");
+                tracing::warn!(shard = to.0, %error, "a stopped container could not be reported");
                 false
             }
         }

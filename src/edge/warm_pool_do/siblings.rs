@@ -92,7 +92,7 @@ impl Driver {
         self.drive_logged(Input::Delivered { to, receipt });
     }
 
-    fn sibling(&self, me: &ShardId, index: ShardIndex) -> ShardClient<'_> {
+    pub(super) fn sibling(&self, me: &ShardId, index: ShardIndex) -> ShardClient<'_> {
         ShardClient::new(&self.env, ShardId { pool: me.pool.clone(), index })
     }
 }

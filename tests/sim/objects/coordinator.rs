@@ -8,9 +8,7 @@ use cf_warm_pools::core::coordinator::{
 };
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::PlanVersion;
-use cf_warm_pools::wire::coordinator::{
-    Allotment, ConfigView, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport,
-};
+use cf_warm_pools::wire::coordinator::{Allotment, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
 
 use super::Object;
 use crate::dice::Key;
@@ -145,17 +143,6 @@ impl CoordinatorObject {
     fn machine(&self) -> &Coordinator {
         &self.memory.as_ref().unwrap().machine
     }
-
-    fn view(&self) -> ConfigView {
-        let machine = self.machine();
-        ConfigView {
-            version: machine.version(),
-            source: machine.source(),
-            config: machine.config(),
-            moving_from: machine.moving_from(),
-            credits: machine.credits(),
-        }
-    }
 }
 
 impl Object for CoordinatorObject {
@@ -181,7 +168,8 @@ impl Object for CoordinatorObject {
             }
             Request::Plan(PlanQuestion { known }) => {
                 let current = known >= self.machine().version();
-                let reply = if current { PlanReply::Current } else { PlanReply::Changed(Box::new(self.view())) };
+                let reply =
+                    if current { PlanReply::Current } else { PlanReply::Changed(Box::new(self.machine().in_force())) };
                 world.answer(call, Response::RoutePlan(reply));
             }
             Request::PutConfig(config) => {

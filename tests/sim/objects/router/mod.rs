@@ -33,10 +33,10 @@ use std::collections::BTreeMap;
 use cf_warm_pools::config::Config;
 use cf_warm_pools::config::resolved::{BindingName, Millis, PoolName, ShardCount};
 use cf_warm_pools::core::gateway::dispatch::MAX_SENDS;
-use cf_warm_pools::core::gateway::{Destination, InForce, Replay};
+use cf_warm_pools::core::gateway::{Destination, Replay};
 use cf_warm_pools::core::id::SessionId;
 use cf_warm_pools::core::plan::PlanVersion;
-use cf_warm_pools::wire::coordinator::{ConfigView, PlanQuestion, PlanReply};
+use cf_warm_pools::wire::coordinator::{PlanQuestion, PlanReply};
 
 use super::Object;
 use crate::dice::Key;
@@ -232,9 +232,8 @@ impl RouterObject {
         let Some(isolate) = &mut self.isolate else { return };
         match answer {
             Ok(Response::RoutePlan(PlanReply::Changed(view))) => {
-                let ConfigView { version, source, config, moving_from, credits } = *view;
-                let before = isolate.version();
-                if isolate.adopt(InForce { version, source, config, moving_from, credits }) {
+                let (before, version) = (isolate.version(), view.version);
+                if isolate.adopt(*view) {
                     world.oracle.routes_by(world.now, self.addr, before, version);
                     world.trace.note(world.now, || format!("{:?} routes by {version:?}", self.addr));
                 }

@@ -1,10 +1,10 @@
 //! Those who want a container, want to know of one, or give one up; and those who say that one has stopped.
 
-use cf_warm_pools::config::resolved::{Millis, ShardCount};
+use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Refusal};
 use cf_warm_pools::core::plan::Plan;
-use cf_warm_pools::core::shard::{Input, State, WaiterId};
+use cf_warm_pools::core::shard::{Input, WaiterId};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest, Forwarded};
 
 use super::{Memory, PEER_DEADLINE, ShardObject};
@@ -169,7 +169,7 @@ impl ShardObject {
         let request = Request::ReportStopped { container, forwarded: Some(Forwarded::BySibling) };
         match forwarded {
             Some(Forwarded::BySibling) => world.answer(call, Response::Heard(false)),
-            Some(Forwarded::ToOwner) => match self.handed_to(world, container) {
+            Some(Forwarded::ToOwner) => match self.memory(world).machine.handed_to(container) {
                 Some(to) => {
                     world.call(self.addr, self.sibling(to), request, PEER_DEADLINE, Then::PassOn(call));
                 }
@@ -177,8 +177,7 @@ impl ShardObject {
             },
             None => {
                 // While ids move there are those of before, too.
-                let of_plan = |plan: &Plan| plan.from.map_or(0, ShardCount::get).max(plan.pool.shards.get());
-                let shards = self.memory(world).machine.plan().map_or(0, of_plan);
+                let shards = self.memory(world).machine.plan().map_or(0, Plan::taking_part);
                 let siblings: Vec<ShardIndex> =
                     (0..shards).map(ShardIndex).filter(|&index| index != self.id.index).collect();
                 if siblings.is_empty() {
@@ -189,16 +188,6 @@ impl ShardObject {
                     world.call(self.addr, self.sibling(index), request.clone(), PEER_DEADLINE, Then::Forward(call));
                 }
             }
-        }
-    }
-
-    /// The sibling to which a container is being handed over, if it is.
-    fn handed_to(&mut self, world: &mut World, container: ContainerId) -> Option<ShardIndex> {
-        let machine = &self.memory(world).machine;
-        let row = machine.containers().find(|row| row.container == container)?;
-        match row.state {
-            State::Moving { to, .. } => Some(to),
-            State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Draining { .. } => None,
         }
     }
 

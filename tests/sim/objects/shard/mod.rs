@@ -23,10 +23,9 @@ use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId};
 use cf_warm_pools::core::outcome::Refusal;
 use cf_warm_pools::core::plan::Plan;
 use cf_warm_pools::core::shard::{
-    Action, Answer as SiblingAnswer, Delivery, Effects, Entropy, Finding, Input, LeaseVerdict, Rows, Shard, State,
-    WaiterId, Write,
+    Action, Answer as SiblingAnswer, Delivery, Effects, Entropy, Finding, Input, Rows, Shard, State, WaiterId, Write,
 };
-use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest};
+use cf_warm_pools::wire::agent::LeaseRequest;
 
 use callers::{Waiter, acquired};
 use calls::{finding, started};
@@ -258,14 +257,10 @@ impl ShardObject {
             }
             Request::ConfirmLease(LeaseRequest { container, session, epoch }) => {
                 let now = world.clock(self.addr);
-                let reply = match self.memory(world).machine.confirm(now, container, &session, epoch) {
-                    LeaseVerdict::Granted(ttl) => {
-                        world.oracle.in_touch(world.now, self.addr, container);
-                        LeaseReply::Granted(ttl)
-                    }
-                    LeaseVerdict::Denied => LeaseReply::Denied,
-                    LeaseVerdict::Elsewhere(shard) => LeaseReply::Elsewhere(shard),
-                };
+                let reply = self.memory(world).machine.confirm(now, container, &session, epoch);
+                if reply.granted().is_some() {
+                    world.oracle.in_touch(world.now, self.addr, container);
+                }
                 world.answer(call, Response::Lease(reply));
             }
             Request::ReportStopped { container, forwarded } => self.report_stopped(world, call, container, forwarded),

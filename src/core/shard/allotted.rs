@@ -2,7 +2,7 @@
 //! [`allotment`](crate::core::allotment).
 
 use super::Shard;
-use super::message::{Action, Effects, Write};
+use super::message::{Effects, Write};
 use super::parcel::Target;
 use super::{CEILING_TTL, Timer};
 use crate::config::resolved::Millis;
@@ -166,7 +166,7 @@ impl Shard {
             credits.base += spare;
         }
         self.credits_changed = true;
-        fx.actions.push(Action::Report);
+        fx.report();
     }
 
     /// Whether credits were returned of which the coordinator may not have heard.
@@ -186,7 +186,7 @@ impl Shard {
         // Of a burst not each one: the timer does the rest.
         if self.advice.reported_lacking == 0 || for_ids >= self.advice.reported_lacking.saturating_mul(2) {
             self.advice.reported_lacking = for_ids;
-            fx.actions.push(Action::Report);
+            fx.report();
         }
         if !self.timers.is_set(Timer::Lacking) {
             self.timers.set(Timer::Lacking, now + LACKING_REPORT_EVERY);

@@ -84,7 +84,7 @@ impl Shard {
         for container in warm.into_iter().chain(assigned).filter(|_| !mutants::on(Mutant::NoPeriodicChecks)) {
             self.check(now, container, fx);
         }
-        fx.actions.push(Action::Report);
+        fx.report();
     }
 
     /// The next containers after `cursor` whose state is `wanted`, at most `size`.

@@ -157,6 +157,13 @@ impl<'a> Effects<'a> {
     pub fn new(entropy: &'a mut dyn Entropy) -> Self {
         Self { entropy, writes: Vec::new(), actions: Vec::new(), events: Vec::new(), answer: None }
     }
+
+    /// Asks for a report, which tells how all is after the step: one will do, whatever has changed.
+    pub(super) fn report(&mut self) {
+        if !self.actions.contains(&Action::Report) {
+            self.actions.push(Action::Report);
+        }
+    }
 }
 
 /// Randomness, from outside: the machines have none of their own.

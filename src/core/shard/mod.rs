@@ -426,7 +426,7 @@ impl Shard {
             Timer::Deliver(sibling) => self.delivery_due(now, sibling, fx),
             Timer::Resolve => self.resolve_due(now, fx),
             Timer::Borrow => self.borrowing.give_up_late(now),
-            Timer::Lacking => fx.actions.push(Action::Report),
+            Timer::Lacking => fx.report(),
         }
     }
 
@@ -441,7 +441,7 @@ impl Shard {
         if !self.wants_refresh() {
             if self.timers.is_set(Timer::Refresh) {
                 // The last one for a while: what it had is free.
-                fx.actions.push(Action::Report);
+                fx.report();
             }
             self.timers.stop(Timer::Refresh);
         } else if !self.timers.is_set(Timer::Refresh)

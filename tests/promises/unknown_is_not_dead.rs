@@ -92,3 +92,17 @@ fn a_lost_answer_stops_no_later_check() {
     world.run_for(Millis::from_secs(120));
     assert!(world.lookup("alice").is_none(), "it was checked again");
 }
+
+#[test]
+fn an_answer_to_whoever_took_it_over_ends_the_silence() {
+    // A shard that got the container from a sibling asks it to start, which tells it its new owner.
+    let mut world = World::warm(r#""warm_target": 1"#);
+    let first = world.get("alice");
+    cut_off(&mut world, first.container, true);
+    world.run_for(Millis::from_secs(50));
+    world.step(Input::StartDone { container: first.container, result: Ok(ContainerKind::Agent) });
+    world.run_for(Millis::from_secs(59));
+    assert!(world.lookup("alice").is_some(), "it was heard of less than a lease ago");
+    world.run_for(Millis::from_secs(60));
+    assert!(world.lookup("alice").is_none());
+}

@@ -200,8 +200,10 @@ impl Shard {
             State::Starting => {}
             // It was told that it has a new owner.
             State::Assigned { .. } => {
-                if matches!(&result, Err(failure) if failure.class == FailureClass::Exited) {
-                    self.check_soon(now, container);
+                match result {
+                    Ok(_) => slot.contact(),
+                    Err(failure) if failure.class == FailureClass::Exited => self.check_soon(now, container),
+                    Err(_) => {}
                 }
                 return;
             }

@@ -2,7 +2,7 @@
 //!
 //! It starts with what the Worker carries, and asks the coordinator in the background, with traffic and at most once in
 //! [`REFRESH_EVERY`], whether another one is in force. A request waits for that only when it has no route by the configuration
-//! known, and only by the question that it happens to ask. A shard that refuses an id because the pool has another shard
+//! known, and then by a question of its own. A shard that refuses an id because the pool has another shard
 //! count corrects the count at once, by the plan that says so: see [`owner`](super::owner).
 
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub struct Routing {
     /// Shard counts in force that shards have told, by newer plans than the configuration's.
     corrected: BTreeMap<PoolName, Known>,
     asked_at: Option<Millis>,
+    /// Whether the last question that was due may still be answered.
+    open: bool,
     /// Whether the coordinator has ever answered.
     heard: bool,
 }
@@ -50,6 +52,7 @@ impl Routing {
             credits: BTreeMap::new(),
             corrected: BTreeMap::new(),
             asked_at: None,
+            open: false,
             heard: false,
         }
     }
@@ -112,22 +115,34 @@ impl Routing {
     /// The version to ask the coordinator about, if it is time to ask. A question that is never answered counts too.
     pub fn question(&mut self, now: Millis) -> Option<PlanVersion> {
         // A clock that went back must not put the next question off for ever.
-        if self.asked_at.is_some_and(|at| at <= now && now < at + REFRESH_EVERY) {
+        if self.asked_lately(now) {
             return None;
         }
         self.asked_at = Some(now);
+        self.open = true;
         Some(self.version)
     }
 
-    /// The version to ask about before a request without a route is told so: at any time, until the coordinator has answered
-    /// once, for what the Worker carries may be far from what is in force.
-    pub fn first_question(&self) -> Option<PlanVersion> {
-        (!self.heard).then_some(self.version)
+    /// The version to ask about before a request without a route is told so, when no question is due: until the coordinator has
+    /// answered once, for what the Worker carries may be far from what is in force; and while the question of another request
+    /// is open, for after a pause what is known may be old. (An answer can be waited for only by the request that asked.)
+    pub fn question_without_route(&self, now: Millis) -> Option<PlanVersion> {
+        (!self.heard || (self.open && self.asked_lately(now))).then_some(self.version)
+    }
+
+    fn asked_lately(&self, now: Millis) -> bool {
+        self.asked_at.is_some_and(|at| at <= now && now < at + REFRESH_EVERY)
     }
 
     /// The coordinator says that the configuration known is in force.
     pub fn confirm(&mut self) {
         self.heard = true;
+        self.open = false;
+    }
+
+    /// The coordinator has not answered: what is known serves on, and is all that a request without a route can be told by.
+    pub fn unanswered(&mut self) {
+        self.open = false;
     }
 
     /// The coordinator says that this one is in force. Returns whether it is taken: it must be newer, and, unless an
@@ -135,7 +150,7 @@ impl Routing {
     /// shards have told of newer plans still holds.
     pub fn adopt(&mut self, in_force: InForce) -> bool {
         let InForce { version, source, config, moving_from, credits } = in_force;
-        self.heard = true;
+        self.confirm();
         let outdated = match source {
             ConfigSource::Admin => false,
             ConfigSource::Bundled | ConfigSource::Var => version.stamp < self.carried_stamp,
@@ -187,12 +202,29 @@ mod tests {
     fn a_request_without_a_route_asks_until_there_was_an_answer() {
         let mut routing = carried();
         assert_eq!(routing.question(Millis(10_000)), Some(version(0, 100)));
-        assert_eq!(routing.first_question(), Some(version(0, 100)), "the answer to the other is not there yet");
+        let unknown = |routing: &Routing| routing.question_without_route(Millis(10_001));
+        assert_eq!(unknown(&routing), Some(version(0, 100)), "the answer to the other is not there yet");
+        routing.unanswered();
+        assert_eq!(unknown(&routing), Some(version(0, 100)), "nor will it be");
         routing.confirm();
-        assert_eq!(routing.first_question(), None);
+        assert_eq!(unknown(&routing), None);
         let mut routing = carried();
         routing.adopt(in_force(1, 100, Bundled));
-        assert_eq!(routing.first_question(), None);
+        assert_eq!(unknown(&routing), None);
+    }
+
+    #[test]
+    fn a_request_without_a_route_asks_while_the_question_of_another_is_open() {
+        let mut routing = carried();
+        routing.adopt(in_force(1, 100, Bundled));
+        assert_eq!(routing.question(Millis(10_000)), Some(version(1, 100)), "after a pause");
+        assert_eq!(routing.question_without_route(Millis(10_001)), Some(version(1, 100)));
+        assert_eq!(routing.question_without_route(Millis(15_000)), None, "by then it is lost");
+        routing.unanswered();
+        assert_eq!(routing.question_without_route(Millis(10_001)), None, "the coordinator is away");
+        assert_eq!(routing.question(Millis(15_000)), Some(version(1, 100)));
+        routing.confirm();
+        assert_eq!(routing.question_without_route(Millis(15_001)), None, "it has answered");
     }
 
     #[test]

@@ -73,9 +73,10 @@ pub fn known(env: &Env) -> (Rc<Config>, Option<Question>) {
     })
 }
 
-/// The question for a request without a route, when none is due: until the coordinator has answered this isolate once.
-pub fn first_question(env: &Env) -> Option<Question> {
-    with(env, |isolate| isolate.routing.first_question().map(Question))
+/// The question for a request without a route, when none is due.
+pub fn question_without_route(env: &Env) -> Option<Question> {
+    let now = Millis(js_sys::Date::now() as u64);
+    with(env, |isolate| isolate.routing.question_without_route(now).map(Question))
 }
 
 /// A question to the coordinator: whether this version is in force. It is to be asked, for it counts as asked.
@@ -119,7 +120,10 @@ async fn ask(env: &Env, known: PlanVersion, within: Millis) {
     match CoordinatorClient::new(env).plan(known, within).await {
         Ok(PlanReply::Current) => with(env, |isolate| isolate.routing.confirm()),
         Ok(PlanReply::Changed(view)) => adopt(env, *view),
-        Err(error) => tracing::warn!(%error, "the coordinator did not answer; the known configuration serves on"),
+        Err(error) => {
+            with(env, |isolate| isolate.routing.unanswered());
+            tracing::warn!(%error, "the coordinator did not answer; the known configuration serves on");
+        }
     }
 }
 

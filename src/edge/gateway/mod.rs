@@ -71,7 +71,7 @@ async fn pass_on(request: Request, env: &Env, target: &Target<'_>) -> Result<Res
     let (mut config, question) = isolate::known(env);
     if target.route(&config).is_some() {
         question.into_iter().for_each(|question| question.ask_in_background(env));
-    } else if let Some(question) = question.or_else(|| isolate::first_question(env)) {
+    } else if let Some(question) = question.or_else(|| isolate::question_without_route(env)) {
         config = question.ask(env).await;
     }
     let Some(route) = target.route(&config) else {

@@ -169,8 +169,9 @@ impl RouterObject {
         let isolate = self.isolate.get_or_insert_with(|| Isolate::load(world, self.addr));
         let name = pool_name(number);
         let pool = Pool::of(&isolate.config(), &name);
-        let due = isolate.question(world.clock(self.addr));
-        let question = due.or_else(|| isolate.first_question().filter(|_| pool.is_none()));
+        let now = world.clock(self.addr);
+        let due = isolate.question(now);
+        let question = due.or_else(|| isolate.question_without_route(now).filter(|_| pool.is_none()));
         let question = question.map(|known| Request::Plan(PlanQuestion { known }));
         match (pool, question) {
             (Some(pool), question) => {
@@ -239,7 +240,7 @@ impl RouterObject {
                 }
             }
             Ok(Response::RoutePlan(PlanReply::Current)) => isolate.confirm(),
-            Err(_) => {}
+            Err(_) => isolate.unanswered(),
             Ok(other) => unreachable!("not an answer to a router: {other:?}"),
         }
     }

@@ -8,7 +8,7 @@ use cf_warm_pools::config::{Config, parse_json};
 use cf_warm_pools::core::agent::Refusal as FenceRefusal;
 use cf_warm_pools::core::coordinator::ConfigSource;
 use cf_warm_pools::core::gateway::owner::MAX_ROUNDS;
-use cf_warm_pools::core::gateway::{Replay, Sticky, hint};
+use cf_warm_pools::core::gateway::{REFRESH_EVERY, Replay, Sticky, hint};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
@@ -27,7 +27,7 @@ use crate::world::{Deploy, Happening, Private, World};
 
 /// All tests of a router.
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 20] = [
+    let tests: [(&str, fn()); 21] = [
         ("a_known_id_goes_straight_to_its_container", a_known_id_goes_straight_to_its_container),
         ("a_stale_memory_costs_one_question", a_stale_memory_costs_one_question),
         ("nothing_is_remembered_of_containers_without_a_fence", nothing_is_remembered_of_containers_without_a_fence),
@@ -45,6 +45,7 @@ pub fn trials() -> Vec<Trial> {
         ("a_container_behind_another_binding_is_reached_by_it", a_container_behind_another_binding_is_reached_by_it),
         ("nothing_is_remembered_beyond_a_change_of_class", nothing_is_remembered_beyond_a_change_of_class),
         ("an_unknown_pool_is_sought_at_the_coordinator", an_unknown_pool_is_sought_at_the_coordinator),
+        ("a_new_pool_is_found_by_all_who_come_after_a_pause", a_new_pool_is_found_by_all_who_come_after_a_pause),
         ("a_pool_that_is_nowhere_is_not_found", a_pool_that_is_nowhere_is_not_found),
         ("a_coordinator_that_is_silent_is_not_waited_for_long", a_coordinator_that_is_silent_is_not_waited_for_long),
         ("what_is_under_way_is_lost_with_the_isolate", what_is_under_way_is_lost_with_the_isolate),
@@ -306,6 +307,19 @@ fn an_unknown_pool_is_sought_at_the_coordinator() {
     stage.router.request(&mut stage.world, RequestNo(1), 1, &id(), Replay::Anytime);
     assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"]);
     stage.expect(&[(1, "Served")]);
+}
+
+fn a_new_pool_is_found_by_all_who_come_after_a_pause() {
+    let mut stage = Stage::new();
+    stage.request(1, Replay::Anytime);
+    assert_eq!(stage.play(|request| assigns(request, 1)), ["acquire", "fetch 1"], "and the coordinator is heard");
+    stage.coordinator = Coordinator::Changed(config("AGENT", &["p0", "p1"]));
+    stage.world.now = stage.world.now + REFRESH_EVERY;
+    for (number, pool) in [(2, 0), (3, 1), (4, 1)] {
+        stage.router.request(&mut stage.world, RequestNo(number), pool, &id(), Replay::Anytime);
+    }
+    stage.play(|request| assigns(request, 1));
+    stage.expect(&[(1, "Served"), (2, "Served"), (3, "Served"), (4, "Served")]);
 }
 
 fn a_pool_that_is_nowhere_is_not_found() {

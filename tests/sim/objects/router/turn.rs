@@ -58,12 +58,17 @@ impl Isolate {
     }
 
     /// The question of a request without a route, when none is due.
-    pub fn first_question(&self) -> Option<PlanVersion> {
-        self.routing.first_question()
+    pub fn question_without_route(&self, now: Millis) -> Option<PlanVersion> {
+        self.routing.question_without_route(now)
     }
 
     pub fn confirm(&mut self) {
         self.routing.confirm();
+    }
+
+    /// The coordinator has not answered.
+    pub fn unanswered(&mut self) {
+        self.routing.unanswered();
     }
 
     pub fn version(&self) -> PlanVersion {

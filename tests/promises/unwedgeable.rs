@@ -3,7 +3,7 @@
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::failure::FailureClass;
 use cf_warm_pools::core::outcome::{Outcome, Reason, RefusalCode};
-use cf_warm_pools::core::shard::{Rows, Shard};
+use cf_warm_pools::core::shard::{Input, Rows, Shard};
 
 use crate::world::{Script, World, failure};
 
@@ -20,6 +20,28 @@ fn a_burst_at_the_platforms_cap_teaches_no_ceiling_for_ever() {
     world.script.fails = None;
     world.run_for(Millis::from_secs(60));
     assert_eq!(world.counts(), (0, 3, 0, 0));
+}
+
+#[test]
+fn a_ceiling_rises_with_the_starts_that_were_under_way() {
+    // Room for two: of three starts at once the third fails first, when none of the others is known to run.
+    let slow = Script { boot: Millis(2_000), ..Script::default() };
+    let mut world = World::with(r#""warm_target": 0"#, slow);
+    let waiters = ["alice", "bob"].map(|id| world.ask(id));
+    world.script = failing(FailureClass::Capacity);
+    world.ask("carol");
+    world.run_for(Millis(500));
+    assert_eq!(world.shard.stats(world.now).ceiling, Some(0));
+    world.run_for(Millis(2_000));
+    assert_eq!(world.shard.stats(world.now).ceiling, Some(2));
+    world.script = Script::default();
+    for waiter in waiters {
+        let container = world.answer(waiter).unwrap().container;
+        world.kill(container);
+        world.step(Input::Stopped(container));
+    }
+    world.run_for(Millis(500));
+    assert_eq!(world.get("dave").outcome, Outcome::Cold, "what they had is free at once");
 }
 
 #[test]

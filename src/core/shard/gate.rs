@@ -91,6 +91,13 @@ impl GateRow {
         changed
     }
 
+    /// So many containers run: the platform has room for them. Returns whether anything changed.
+    pub fn has_room_for(&mut self, running: u32) -> bool {
+        let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| ceiling.limit < running) else { return false };
+        ceiling.limit = running;
+        true
+    }
+
     /// A start failed while the shard had `others` more containers.
     pub fn failed(&mut self, now: Millis, failure: StartFailure, others: u32, entropy: &mut dyn Entropy) {
         match failure.class {

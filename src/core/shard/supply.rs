@@ -221,6 +221,9 @@ impl Shard {
                 self.warm.insert((self.is_outdated(container), now, container));
                 self.timers.stop(Timer::Slot(container));
                 self.dirty.insert(container);
+                if self.gate.ceiling.is_some() {
+                    self.gate_changed |= self.gate.has_room_for(self.running());
+                }
                 if let Some(took) = took {
                     self.gate_changed |= self.gate.succeeded();
                     self.counters.started(took);
@@ -290,11 +293,16 @@ impl Shard {
 
     fn note_failure(&mut self, now: Millis, container: ContainerId, failure: StartFailure, fx: &mut Effects<'_>) {
         self.counters.start_failed(&failure);
-        // Of those that start or failed to, none may be running.
-        let running = self.slots.values().filter(|slot| slot.row.kind.is_some()).count();
-        self.gate.failed(now, failure.clone(), u32::try_from(running).unwrap_or(u32::MAX), fx.entropy);
+        let running = self.running();
+        self.gate.failed(now, failure.clone(), running, fx.entropy);
         self.gate_changed |= !mutants::on(Mutant::GateNotWritten);
         fx.events.push(Event::StartFailed(container, failure));
+    }
+
+    /// How many certainly run. Of those that start or failed to, none may.
+    fn running(&self) -> u32 {
+        let running = self.slots.values().filter(|slot| slot.row.kind.is_some()).count();
+        u32::try_from(running).unwrap_or(u32::MAX)
     }
 
     /// Lets outdated stock go once there is enough without it, so that a change of the configuration rolls through the

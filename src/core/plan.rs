@@ -1,6 +1,7 @@
 //! What a shard works by: its pool's configuration, its version, and its share.
 
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash64;
 
 use super::allotment::CreditTerms;
 use super::id::{SessionId, ShardIndex};
@@ -16,6 +17,41 @@ pub struct PlanVersion {
     pub version: u64,
     /// When the bundled configuration was made, in ms since 1970.
     pub stamp: u64,
+}
+
+/// Tells the settings of pools that are configured by code apart: equal for equal settings.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// The fingerprint of settings, whatever their form.
+    pub fn of(settings: &str) -> Self {
+        Self(format!("{:016x}", XxHash64::oneshot(0, settings.as_bytes())))
+    }
+}
+
+/// The settings by which code wants a pool to work.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CodeVersion {
+    /// When the deploy was made that the code is of, in ms since 1970.
+    pub stamp: u64,
+    /// Which settings.
+    pub fingerprint: Fingerprint,
+}
+
+impl CodeVersion {
+    /// Whether there is nothing to tell a shard that works by the plan `version`, and by settings with this fingerprint: they are
+    /// these, or those of a later deploy, or of a configuration, over which code has no say.
+    pub fn is_heeded(&self, version: PlanVersion, fingerprint: Option<&Fingerprint>) -> bool {
+        let PlanVersion { version, stamp } = version;
+        version > 0 || stamp > self.stamp || (stamp == self.stamp && fingerprint == Some(&self.fingerprint))
+    }
+
+    /// Whether a shard has nothing to work by that is of this deploy, so that it is to be told even by who only looks.
+    pub fn is_missing(&self, version: PlanVersion, fingerprint: Option<&Fingerprint>) -> bool {
+        let PlanVersion { version, stamp } = version;
+        version == 0 && (stamp < self.stamp || (stamp == self.stamp && fingerprint.is_none()))
+    }
 }
 
 /// What a shard works by.
@@ -38,6 +74,9 @@ pub struct Plan {
     pub credits: Option<CreditTerms>,
     /// This shard's part of the pool's totals.
     pub share: Share,
+    /// Of a pool that is configured by code: which settings these are.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
     /// What the code that wrote it knew of plans: [`PLAN_FORMAT`] of its time, 0 before there was any.
     #[serde(default)]
     pub format: u32,
@@ -62,7 +101,25 @@ impl Plan {
     pub fn fixed(version: PlanVersion, pool: Pool, limit: Option<u32>, index: ShardIndex) -> Self {
         let credits = limit.map(|total| CreditTerms { generation: 0, total, shards: pool.shards });
         let share = Share::of(&pool, credits, index);
-        Self { version, pool, active: true, pinned: false, from: None, credits, share, format: PLAN_FORMAT }
+        let (from, fingerprint) = (None, None);
+        Self { version, pool, active: true, pinned: false, from, credits, share, fingerprint, format: PLAN_FORMAT }
+    }
+
+    /// The plan of a shard of a pool that is configured by code, in which the shards share evenly.
+    pub fn by_code(code: CodeVersion, pool: Pool, index: ShardIndex) -> Self {
+        let limit = pool.max_instances;
+        let fixed = Self::fixed(PlanVersion { version: 0, stamp: code.stamp }, pool, limit, index);
+        Self { fingerprint: Some(code.fingerprint), ..fixed }
+    }
+
+    /// Which settings by code these are, as long as the pool is there.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.fingerprint.as_ref().filter(|_| self.active)
+    }
+
+    /// Whether code with these settings has nothing to tell whoever works by this plan.
+    pub fn heeds(&self, code: &CodeVersion) -> bool {
+        code.is_heeded(self.version, self.fingerprint())
     }
 
     /// The plan of a sibling.
@@ -119,7 +176,8 @@ impl Plan {
     /// the file.
     pub fn supersedes(&self, other: &Self) -> bool {
         let by_code = self.version.version == 0;
-        let same_deploy = self.version == other.version && self.pool != other.pool;
+        let differs = self.pool != other.pool || self.fingerprint != other.fingerprint;
+        let same_deploy = self.version == other.version && differs;
         let revives = !other.active && self.version.stamp >= other.version.stamp;
         let completes = self.version == other.version && self.format > other.format;
         let newer = self.version > other.version || completes || mutants::on(Mutant::OlderPlanWins);
@@ -145,5 +203,38 @@ impl Share {
             warm_target: share::even(pool.warm_target, pool.shards, index),
             max_instances: credits.map(|terms| terms.base(index)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(stamp: u64, settings: &str) -> CodeVersion {
+        CodeVersion { stamp, fingerprint: Fingerprint::of(settings) }
+    }
+
+    fn at(version: u64, stamp: u64) -> PlanVersion {
+        PlanVersion { version, stamp }
+    }
+
+    #[test]
+    fn code_is_heeded_by_its_own_settings_a_later_deploy_and_a_configuration() {
+        let (asks, other) = (code(5, "a"), Fingerprint::of("b"));
+        assert!(asks.is_heeded(at(0, 5), Some(&asks.fingerprint)));
+        assert!(!asks.is_heeded(at(0, 5), Some(&other)));
+        assert!(!asks.is_heeded(at(0, 5), None));
+        assert!(!asks.is_heeded(at(0, 4), Some(&asks.fingerprint)), "an older deploy could come back");
+        assert!(asks.is_heeded(at(0, 6), Some(&other)));
+        assert!(asks.is_heeded(at(1, 0), None));
+    }
+
+    #[test]
+    fn who_only_looks_tells_a_shard_that_has_nothing_and_no_other() {
+        let (looks, other) = (code(5, "a"), Fingerprint::of("b"));
+        assert!(looks.is_missing(at(0, 0), None));
+        assert!(looks.is_missing(at(0, 4), Some(&looks.fingerprint)));
+        assert!(!looks.is_missing(at(0, 5), Some(&other)));
+        assert!(!looks.is_missing(at(3, 4), None));
     }
 }

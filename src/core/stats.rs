@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{FailureClass, StartFailure};
 use super::id::ShardIndex;
 use super::outcome::{Outcome, Reason, RefusalCode};
-use super::plan::PlanVersion;
+use super::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use super::shard::Shard;
 use crate::config::resolved::Millis;
 
@@ -130,6 +130,9 @@ pub struct ShardStats {
     pub shard: ShardIndex,
     /// The plan it works by.
     pub plan: PlanVersion,
+    /// Which settings by code it works by, if it works by any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<Fingerprint>,
     /// Its containers.
     #[serde(flatten)]
     pub counts: Counts,
@@ -154,6 +157,13 @@ pub struct ShardStats {
     pub counters: Counters,
 }
 
+impl ShardStats {
+    /// Whether the shard has no settings of this deploy, neither these nor others.
+    pub fn lacks(&self, code: &CodeVersion) -> bool {
+        code.is_missing(self.plan, self.fingerprint.as_ref())
+    }
+}
+
 impl Shard {
     /// Its containers by state.
     pub fn counts(&self) -> Counts {
@@ -169,6 +179,7 @@ impl Shard {
         ShardStats {
             shard: self.id().index,
             plan: self.plan().map(|plan| plan.version).unwrap_or_default(),
+            fingerprint: self.plan().and_then(Plan::fingerprint).cloned(),
             counts,
             warm_target: self.warm_target(),
             max_instances: self.limit(),

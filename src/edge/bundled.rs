@@ -1,4 +1,5 @@
-//! The configuration that this deploy brings: the `POOLS_CONFIG` variable, else the file it was built with.
+//! The configuration that this deploy brings: the `POOLS_CONFIG` variable, else the one in the Worker's code (of a Worker in
+//! JavaScript), else the file it was built with.
 //!
 //! A `POOLS_CONFIG` with mistakes is refused whole, and with it this deploy's configuration: what was in force before
 //! stays. Only where nothing was, the bundled file serves. The mistakes are kept for whoever asks (`GET /_warm/healthz`,
@@ -20,6 +21,8 @@ use crate::embedded;
 
 /// The variable's name. Its text is JSON, in the shape of `config/pools.toml`.
 pub const VARIABLE: &str = "POOLS_CONFIG";
+/// Where the npm package puts the configuration in the Worker's code, as JSON; one without pools when it has none. No Worker has such a variable.
+const IN_CODE: &str = "WARM_POOLS_IN_CODE";
 /// The version metadata binding's name: it says when the running version was uploaded.
 const VERSION_METADATA: &str = "CF_VERSION_METADATA";
 
@@ -36,12 +39,14 @@ pub struct Bundled {
     pub stamp: u64,
     /// What is wrong with the variable, if it was refused.
     pub errors: Option<ConfigErrors>,
+    /// The configuration in the Worker's code, as it was given.
+    in_code: Option<String>,
 }
 
 impl Bundled {
-    fn new(config: Config, source: ConfigSource, stamp: u64, errors: Option<ConfigErrors>) -> Self {
-        let limits = share::limits(&config);
-        Self { config, limits, source, stamp, errors }
+    /// Whether what it has comes from the Worker's code.
+    pub fn is_in_code(&self) -> bool {
+        self.in_code.is_some() && self.source == ConfigSource::Bundled && !self.config.pools.is_empty()
     }
 
     /// A pool, with the most containers it may have.
@@ -50,11 +55,30 @@ impl Bundled {
     }
 }
 
+thread_local! {
+    static KNOWN: RefCell<Option<Rc<Bundled>>> = const { RefCell::new(None) };
+}
+
+/// Reads again what this deploy brings, for the Worker's code may have another configuration than when it was read first. Returns
+/// whether it has.
+///
+/// # Errors
+///
+/// Every mistake of the configuration in the code; then nothing changes.
+pub fn refresh(env: &Env) -> Result<bool, ConfigErrors> {
+    let text = in_code(env);
+    if let Some(text) = &text {
+        parse_json(text)?;
+    }
+    let is_news = bundled(env).in_code != text;
+    if is_news {
+        KNOWN.replace(None);
+    }
+    Ok(is_news)
+}
+
 /// What this deploy brings; read once per isolate.
 pub fn bundled(env: &Env) -> Rc<Bundled> {
-    thread_local! {
-        static KNOWN: RefCell<Option<Rc<Bundled>>> = const { RefCell::new(None) };
-    }
     let known = KNOWN.with(|known| known.try_borrow().ok().and_then(|known| known.clone()));
     known.unwrap_or_else(|| {
         let bundled = Rc::new(read(env));
@@ -69,19 +93,36 @@ pub fn bundled(env: &Env) -> Rc<Bundled> {
 
 fn read(env: &Env) -> Bundled {
     let stamp = uploaded_at(env).unwrap_or(0).max(embedded::BUILT_AT.0);
+    let in_code = in_code(env);
+    let made = |config: Config, source, stamp, errors| {
+        let limits = share::limits(&config);
+        Bundled { config, limits, source, stamp, errors, in_code: in_code.clone() }
+    };
     let variable = env.var(VARIABLE).ok().map(|text| text.to_string()).filter(|text| !text.trim().is_empty());
     let errors = match variable.map(|text| parse_json(&text)) {
-        Some(Ok(config)) => return Bundled::new(config, ConfigSource::Var, stamp, None),
+        Some(Ok(config)) => return made(config, ConfigSource::Var, stamp, None),
         Some(Err(errors)) => {
             tracing::error!(%errors, "{VARIABLE} is refused; what was in force before stays");
             Some(errors)
         }
         None => None,
     };
-    // The build checked it.
-    let config = embedded::config().unwrap_or_default();
+    let config = match &in_code {
+        Some(text) => parse_json(text).unwrap_or_else(|errors| {
+            // Whoever gave it was told.
+            tracing::error!(%errors, "the configuration in the Worker's code is refused");
+            Config::default()
+        }),
+        // The build checked it.
+        None => embedded::config().unwrap_or_default(),
+    };
     let stamp = if errors.is_some() { 0 } else { stamp };
-    Bundled::new(config, ConfigSource::Bundled, stamp, errors)
+    made(config, ConfigSource::Bundled, stamp, errors)
+}
+
+/// The configuration in the Worker's code.
+fn in_code(env: &Env) -> Option<String> {
+    js::get(env.as_ref(), IN_CODE).as_string()
 }
 
 fn uploaded_at(env: &Env) -> Option<u64> {

@@ -5,6 +5,7 @@ mod agent_do;
 mod alarm;
 mod background;
 mod bundled;
+mod class;
 pub mod client;
 mod container;
 mod container_rpc;
@@ -15,6 +16,7 @@ pub mod js;
 mod kv_cache;
 mod log;
 mod rpc;
+mod script;
 mod warm_pool_do;
 
 pub use agent_do::ContainerAgent;

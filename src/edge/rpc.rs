@@ -8,7 +8,7 @@ use worker::Env;
 
 use super::js::{self, CallError};
 use crate::config::Config;
-use crate::config::resolved::{Millis, PoolName};
+use crate::config::resolved::{BindingName, Millis, PoolName};
 use crate::core::id::{SessionId, ShardId};
 use crate::core::outcome::Assignment;
 use crate::core::plan::{Plan, PlanVersion};
@@ -17,7 +17,8 @@ use crate::wire::COORDINATOR_NAME;
 use crate::wire::agent::{LeaseReply, LeaseRequest};
 use crate::wire::coordinator::{Allotment, ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport};
 use crate::wire::shard::{
-    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, Delivery, Forwarded, PullReply, PullRequest, Receipt,
+    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, ClassPlan, Delivery, Forwarded, PullReply, PullRequest,
+    Receipt,
 };
 
 /// The binding of the shards.
@@ -68,6 +69,16 @@ impl<'e> ShardClient<'e> {
     /// Hands the shard a plan, which it takes unless it has a newer one. Returns the version it works by.
     pub async fn configure(&self, plan: &Plan) -> Result<PlanVersion, CallError> {
         js::ask(&self.stub()?, "configure", plan, self.deadline).await
+    }
+
+    /// The same, where the shard is to find the binding of the container class by itself.
+    pub async fn configure_class(&self, plan: &ClassPlan) -> Result<PlanVersion, CallError> {
+        js::ask(&self.stub()?, "configure", plan, self.deadline).await
+    }
+
+    /// The binding of the shards' Worker that leads to a class.
+    pub async fn binding(&self, class: &str) -> Result<BindingName, CallError> {
+        js::ask(&self.stub()?, "getBinding", &class, self.deadline).await
     }
 
     /// The plan it works by; none when it has none yet.

@@ -85,15 +85,16 @@ function discard(ctx, reason) {
  * The classes to export from a Worker's main module.
  *
  * @param rust the module that worker-build made of a crate which links cf-warm-pools
+ * @param prepare makes the env that Rust gets of the object's
  */
-export function durableObjects(rust) {
+export function durableObjects(rust, prepare = (env) => env) {
   /** One shard of one pool; named `{pool}/{shard}`. */
   class WarmPool extends DurableObject {
     #rust;
 
     constructor(ctx, env) {
       super(ctx, env);
-      this.#rust = construct(ctx, () => new rust.WarmPool(ctx, env));
+      this.#rust = construct(ctx, () => new rust.WarmPool(ctx, prepare(withSiblings(ctx, env))));
     }
 
     alarm() {
@@ -132,6 +133,10 @@ export function durableObjects(rust) {
       return call(this.ctx, BRIEF, () => this.#rust.getPlan());
     }
 
+    getBinding(class_) {
+      return call(this.ctx, BRIEF, () => this.#rust.getBinding(class_));
+    }
+
     configure(plan) {
       return call(this.ctx, BRIEF, () => this.#rust.configure(plan));
     }
@@ -163,7 +168,7 @@ export function durableObjects(rust) {
 
     constructor(ctx, env) {
       super(ctx, env);
-      this.#rust = construct(ctx, () => new rust.PoolCoordinator(ctx, env));
+      this.#rust = construct(ctx, () => new rust.PoolCoordinator(ctx, prepare(env)));
     }
 
     alarm() {
@@ -209,7 +214,7 @@ export function durableObjects(rust) {
 
     constructor(ctx, env) {
       super(ctx, env);
-      this.#rust = construct(ctx, () => new rust.ContainerAgent(ctx, env));
+      this.#rust = construct(ctx, () => new rust.ContainerAgent(ctx, prepare(env)));
     }
 
     fetch(request) {
@@ -243,6 +248,15 @@ export function durableObjects(rust) {
   }
 
   return { WarmPool, PoolCoordinator, ContainerAgent };
+}
+
+/** The env in which a shard finds its siblings as `WARM_POOL`, whatever the Worker calls them. */
+function withSiblings(ctx, env) {
+  const isOwn = (binding) =>
+    binding?.constructor?.name === "DurableObjectNamespace" && binding.idFromName(ctx.id.name).toString() === ctx.id.toString();
+  if (ctx.id.name === undefined || isOwn(env.WARM_POOL)) return env;
+  const own = Object.values(env).find(isOwn);
+  return own === undefined ? env : { ...env, WARM_POOL: own };
 }
 
 function construct(ctx, make) {

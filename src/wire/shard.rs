@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal};
-use crate::core::plan::Plan;
+use crate::core::plan::{CodeVersion, Plan};
 pub use crate::core::shard::{BorrowReply, Delivery, PullReply, Receipt};
 
 /// The argument of `acquire`: `getContainer` with what a client of ours knows besides.
@@ -19,6 +19,23 @@ pub struct AcquireRequest {
     /// A container of this id that the caller could not reach: the shard looks at it at once.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub suspect: Option<ContainerId>,
+    /// The caller has the pool's settings from its code, and does not know yet whether the shard works by them. One that does not
+    /// answers `unknown_pool`, and is to be told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<CodeVersion>,
+}
+
+/// The argument of `configure` where the shard is to find the binding of the container class by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassPlan {
+    /// The plan, but for the binding: that is a guess.
+    pub plan: Plan,
+    /// What the class's namespace gives a name that is agreed upon, as text.
+    pub class: String,
+    /// Whether the binding is no guess: somebody has named it.
+    #[serde(default)]
+    pub named: bool,
 }
 
 /// The answer of `acquire`. (`getContainer` answers the assignment, or throws the refusal.)

@@ -14,6 +14,7 @@ mod coverage;
 mod dev;
 mod engine;
 mod images;
+mod npm;
 mod process;
 mod setup;
 mod sim;
@@ -40,7 +41,7 @@ struct Cli {
 enum Command {
     /// Install what building, serving and testing need (they do it too)
     Setup,
-    /// Build the Worker into build/, and the programs of the example's images
+    /// Build the Worker into build/, the npm package into npm/dist/, and the programs of the images
     Build,
     /// Build, and serve the Worker of wrangler.jsonc on local workerd
     Dev(dev::Arguments),

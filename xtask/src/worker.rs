@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use twox_hash::XxHash3_128;
 
+use crate::npm;
 use crate::process;
 use crate::setup::{TARGET, Tools, WORKER_BUILD_VERSION};
 use crate::workspace::Workspace;
@@ -14,12 +15,18 @@ use crate::workspace::Workspace;
 const SCRIPT: &str = "build/index.js";
 const WASM: &str = "build/index_bg.wasm";
 
-/// Compiles the crate, and runs wasm-bindgen and wasm-opt over it when that gives anything new.
+/// Builds the Worker, and the npm package of it.
 ///
 /// # Errors
 ///
 /// When the crate does not compile, or a tool fails. The compiler's own output goes to standard error.
 pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    compile(workspace, tools)?;
+    npm::build(workspace, tools)
+}
+
+/// Compiles the crate, and runs wasm-bindgen and wasm-opt over it when that gives anything new.
+fn compile(workspace: &Workspace, tools: &Tools) -> Result<()> {
     let root = workspace.root();
     eprintln!("build: the Worker, for {TARGET}");
     // Exactly as worker-build will call it, so that it finds everything compiled.

@@ -279,6 +279,7 @@ impl Coordinator {
             from: moving.map(|resharding| resharding.from),
             credits,
             share,
+            fingerprint: None,
             format: PLAN_FORMAT,
         };
         Some(if self.registry.is_active(&shard.pool) { plan } else { plan.retired(self.version()) })

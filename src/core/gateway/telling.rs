@@ -1,87 +1,126 @@
-//! Which pools configured by code have told their shards what they are.
+//! What an isolate knows of the shards of pools that are configured by code: which of them heed the settings.
 //!
-//! A pool counts as told only when every shard has heard it. While that is under way no other call repeats it; one that
-//! was cut off with the event it ran in is repeated after [`GIVEN_UP_AFTER`].
+//! A caller whose shard is not known to heed them sends their fingerprint along. A shard that works by others says so, and is
+//! told; then the other shards of the pool are told too, by one call at a time. So settings travel only where they are not
+//! known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::resolved::{Millis, PoolName};
+use crate::core::id::ShardIndex;
+use crate::core::plan::CodeVersion;
 
-/// After how long a telling that neither succeeded nor failed is taken for lost.
+/// After how long a telling that has not ended is taken for cut off, with the event it ran in.
 pub const GIVEN_UP_AFTER: Millis = Millis::from_secs(20);
+/// Settings that are known; with more, all are forgotten, which costs a question a shard. Code that makes up new ones with each
+/// request must not fill the memory.
+const MOST: usize = 64;
 
-/// What was told by one isolate.
+/// What one isolate knows.
 #[derive(Debug, Default)]
 pub struct Telling {
-    pools: BTreeMap<PoolName, Told>,
+    pools: BTreeMap<(PoolName, CodeVersion), Shards>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    UnderWay { since: Millis },
-    Done,
+#[derive(Debug, Default)]
+struct Shards {
+    heeding: BTreeSet<ShardIndex>,
+    told_since: Option<Millis>,
 }
 
 impl Telling {
-    /// Whether the caller has to tell the shards of `pool`; if so, [`Self::ended`] is to follow.
-    pub fn begin(&mut self, now: Millis, pool: &PoolName) -> bool {
-        match self.pools.get(pool) {
-            Some(Told::Done) => return false,
-            Some(Told::UnderWay { since }) if now.0 < since.0.saturating_add(GIVEN_UP_AFTER.0) => return false,
-            Some(Told::UnderWay { .. }) | None => {}
+    /// Whether a shard is known to heed the settings.
+    pub fn is_heeding(&self, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) -> bool {
+        self.pools.get(&(pool.clone(), code.clone())).is_some_and(|shards| shards.heeding.contains(&shard))
+    }
+
+    /// A shard heeds the settings, and no others.
+    pub fn heeds(&mut self, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) {
+        for ((of, _), shards) in &mut self.pools {
+            if of == pool {
+                shards.heeding.remove(&shard);
+            }
         }
-        self.pools.insert(pool.clone(), Told::UnderWay { since: now });
+        self.shards(pool, code).heeding.insert(shard);
+    }
+
+    /// Whether the caller, who has met a shard that did not heed the settings, has to tell the others; if so, [`Self::ended`] is to
+    /// follow.
+    pub fn begin(&mut self, now: Millis, pool: &PoolName, code: &CodeVersion) -> bool {
+        let shards = self.shards(pool, code);
+        if shards.told_since.is_some_and(|since| now.0 < since.0.saturating_add(GIVEN_UP_AFTER.0)) {
+            return false;
+        }
+        shards.told_since = Some(now);
         true
     }
 
-    /// The telling ended: every shard has heard it, or the next call is to tell them again.
-    pub fn ended<E>(&mut self, pool: &PoolName, result: Result<(), E>) {
-        match result {
-            Ok(()) => {
-                self.pools.insert(pool.clone(), Told::Done);
-            }
-            Err(_) if self.pools.get(pool) == Some(&Told::Done) => {}
-            Err(_) => {
-                self.pools.remove(pool);
-            }
+    /// The telling ended. Whoever has not heard says so to the next caller.
+    pub fn ended(&mut self, pool: &PoolName, code: &CodeVersion) {
+        self.shards(pool, code).told_since = None;
+    }
+
+    fn shards(&mut self, pool: &PoolName, code: &CodeVersion) -> &mut Shards {
+        let key = (pool.clone(), code.clone());
+        if self.pools.len() >= MOST && !self.pools.contains_key(&key) {
+            self.pools.clear();
         }
+        self.pools.entry(key).or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::plan::Fingerprint;
 
     fn pool(name: &str) -> PoolName {
         PoolName::try_from(name.to_owned()).unwrap()
     }
 
-    #[test]
-    fn shards_are_told_once_by_one_call_at_a_time() {
-        let (mut telling, p) = (Telling::default(), pool("p"));
-        assert!(telling.begin(Millis(0), &p));
-        assert!(!telling.begin(Millis(1), &p), "it is under way");
-        assert!(telling.begin(Millis(1), &pool("q")));
-        telling.ended(&p, Ok::<(), ()>(()));
-        assert!(!telling.begin(Millis(u64::MAX), &p), "it is done");
+    fn code(settings: &str) -> CodeVersion {
+        CodeVersion { stamp: 1, fingerprint: Fingerprint::of(settings) }
     }
 
     #[test]
-    fn what_failed_is_told_again_by_the_next_call() {
-        let (mut telling, p) = (Telling::default(), pool("p"));
-        assert!(telling.begin(Millis(0), &p));
-        telling.ended(&p, Err(()));
-        assert!(telling.begin(Millis(1), &p));
-        telling.ended(&p, Ok::<(), ()>(()));
-        telling.ended(&p, Err("one that was taken for lost"));
-        assert!(!telling.begin(Millis(2), &p));
+    fn each_shard_is_asked_until_it_heeds_these_very_settings() {
+        let (mut telling, p, shard) = (Telling::default(), pool("p"), ShardIndex(3));
+        telling.heeds(&p, &code("a"), shard);
+        assert!(telling.is_heeding(&p, &code("a"), shard));
+        assert!(!telling.is_heeding(&p, &code("a"), ShardIndex(4)));
+        assert!(!telling.is_heeding(&p, &code("b"), shard), "other settings");
+        assert!(!telling.is_heeding(&pool("q"), &code("a"), shard));
+        let later = CodeVersion { stamp: 2, ..code("a") };
+        assert!(!telling.is_heeding(&p, &later, shard), "of another deploy");
     }
 
     #[test]
-    fn what_was_cut_off_is_told_again_in_time() {
+    fn settings_that_come_back_are_told_again() {
+        let (mut telling, p, shard) = (Telling::default(), pool("p"), ShardIndex(0));
+        telling.heeds(&p, &code("a"), shard);
+        telling.heeds(&p, &code("b"), shard);
+        assert!(!telling.is_heeding(&p, &code("a"), shard));
+        assert!(telling.is_heeding(&p, &code("b"), shard));
+    }
+
+    #[test]
+    fn one_call_at_a_time_tells_the_others() {
         let (mut telling, p) = (Telling::default(), pool("p"));
-        assert!(telling.begin(Millis(5), &p));
-        assert!(!telling.begin(Millis(GIVEN_UP_AFTER.0 + 4), &p));
-        assert!(telling.begin(Millis(GIVEN_UP_AFTER.0 + 5), &p));
+        assert!(telling.begin(Millis(5), &p, &code("a")));
+        assert!(!telling.begin(Millis(6), &p, &code("a")), "it is under way");
+        assert!(telling.begin(Millis(6), &p, &code("b")));
+        telling.ended(&p, &code("a"));
+        assert!(telling.begin(Millis(7), &p, &code("a")), "a shard that has not heard says so");
+        assert!(!telling.begin(Millis(GIVEN_UP_AFTER.0 + 6), &p, &code("a")));
+        assert!(telling.begin(Millis(GIVEN_UP_AFTER.0 + 7), &p, &code("a")), "it was cut off");
+    }
+
+    #[test]
+    fn settings_that_never_repeat_do_not_fill_the_memory() {
+        let (mut telling, p) = (Telling::default(), pool("p"));
+        for n in 0..10 * MOST {
+            telling.heeds(&p, &code(&n.to_string()), ShardIndex(0));
+            assert!(telling.pools.len() <= MOST);
+        }
     }
 }

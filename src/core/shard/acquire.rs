@@ -8,7 +8,7 @@ use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
 use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal, RefusalCode};
-use crate::core::plan::{Plan, PlanVersion};
+use crate::core::plan::{CodeVersion, Plan, PlanVersion};
 
 /// A caller whose container turned it away.
 #[derive(Debug)]
@@ -107,6 +107,14 @@ impl Shard {
             let (plan, shards) = (Some(plan.version), Some(in_force.get()));
             Refusal { plan, shards, ..refusal(RefusalCode::WrongShard, message) }
         })
+    }
+
+    /// The refusal of a caller whose code has settings that the shard does not work by and is to be told; none when there is nothing
+    /// to tell.
+    pub fn not_told(&self, code: &CodeVersion) -> Option<Refusal> {
+        let heeds = self.plan.as_ref().is_some_and(|plan| plan.heeds(code));
+        let message = || format!("pool {:?} does not work by these settings yet", self.me.pool.as_str());
+        (!heeds).then(|| refusal(RefusalCode::UnknownPool, message()))
     }
 
     /// Whether the id may wait here, and how long.

@@ -2,18 +2,13 @@
 //!
 //! [`Owner`] decides; here is what it takes to carry that out.
 
-use futures::future::join_all;
-
 use super::error::Error;
 use super::isolate;
 use super::pool::Pool;
-use crate::config::resolved::{self, Millis};
+use crate::config::resolved::Millis;
 use crate::core::gateway::{Correction, Known, Owner};
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal, RefusalCode};
-use crate::core::plan::{Plan, PlanVersion};
-use crate::edge::background;
-use crate::edge::bundled::bundled;
 use crate::edge::js::CallError;
 use crate::edge::rpc::ShardClient;
 use crate::wire::shard::{AcquireReply, AcquireRequest};
@@ -24,15 +19,16 @@ const PLAN_DEADLINE: Millis = Millis::from_secs(5);
 impl Pool {
     /// Asks the shard for the container of `id`.
     pub(crate) async fn acquire(&self, id: &SessionId, suspect: Option<ContainerId>) -> Result<Assignment, Error> {
-        self.tell_shards();
         let mut told = false;
         let mut failed = false;
         let mut owner = self.owner(id);
         loop {
             let index = owner.shard();
-            let request = AcquireRequest { id: id.clone(), shards: Some(owner.shards().get()), suspect };
+            let code = self.question_of_code(index);
+            let request = AcquireRequest { id: id.clone(), shards: Some(owner.shards().get()), suspect, code };
             let refusal = match self.shard(index).acquire(&request, self.acquire_timeout).await {
                 Ok(AcquireReply::Assigned(assignment)) => {
+                    self.heeded(index, request.code.as_ref());
                     if let Some(binding) = &assignment.binding {
                         isolate::note_fence(&self.env, binding, assignment.fenced);
                     }
@@ -47,11 +43,10 @@ impl Pool {
                 }
                 Err(error) => return Err(self.failed(error)),
             };
-            match (refusal.code, &self.by_code) {
+            match (refusal.code, self.by_code.as_ref().or(self.fallback.as_ref())) {
                 (RefusalCode::WrongShard, _) => self.correct_owner(&mut owner, refusal).await?,
-                (RefusalCode::UnknownPool, Some(settings)) if !told => {
-                    let tell = self.shard(index).configure(&self.plan_by_code(settings, index)).await;
-                    tell.map_err(|error| self.failed(error))?;
+                (RefusalCode::UnknownPool, Some(code)) if !told => {
+                    self.tell_first(code, index).await?;
                     told = true;
                 }
                 (
@@ -123,34 +118,6 @@ impl Pool {
                 Correction::GiveUp => return Err(Error::Refused(refusal)),
             }
         }
-    }
-
-    /// Tells the shards of a pool configured by code its settings, once in an isolate's life (again when that fails) and in
-    /// the background: so a deploy with other settings reaches them.
-    pub(super) fn tell_shards(&self) {
-        if self.by_code.is_none() || !isolate::must_tell(&self.env, &self.name) {
-            return;
-        }
-        let pool = self.clone();
-        background::run(async move {
-            let Some(settings) = &pool.by_code else { return };
-            let tells = pool.all_shards().map(|index| {
-                let (pool, plan) = (&pool, pool.plan_by_code(settings, index));
-                async move { pool.shard(index).configure(&plan).await }
-            });
-            let mut result = Ok(());
-            for error in join_all(tells).await.into_iter().filter_map(Result::err) {
-                // One that never heard of the pool says so when it is asked for a container.
-                tracing::warn!(pool = %pool.name, %error, "a shard could not be told its configuration");
-                result = Err(error);
-            }
-            isolate::told(&pool.env, &pool.name, result);
-        });
-    }
-
-    fn plan_by_code(&self, settings: &resolved::Pool, index: ShardIndex) -> Plan {
-        let version = PlanVersion { version: 0, stamp: bundled(&self.env).stamp };
-        Plan::fixed(version, settings.clone(), settings.max_instances, index)
     }
 
     /// A call threw, most likely because the object was restarted, and is repeated.

@@ -13,10 +13,10 @@ use crate::config::resolved::{BindingName, Millis, PoolName};
 use crate::core::coordinator::ConfigSource;
 use crate::core::gateway::{Fences, Known, RouteCache, Routing, Sticky, Telling};
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
-use crate::core::plan::{Plan, PlanVersion};
+use crate::core::plan::{CodeVersion, Plan, PlanVersion};
 use crate::edge::background;
 use crate::edge::bundled::bundled;
-use crate::edge::rpc::{CoordinatorClient, DEADLINE};
+use crate::edge::rpc::{CoordinatorClient, DEADLINE, POOL_COORDINATOR};
 use crate::wire::coordinator::{ConfigView, PlanReply};
 
 /// How long a request waits for the coordinator that no known route matches.
@@ -26,7 +26,7 @@ struct Isolate {
     routing: Routing,
     cache: RouteCache,
     fences: Fences,
-    /// Pools configured by code whose shards were told in this isolate's life.
+    /// Which shards heed the settings of pools that are configured by code.
     telling: Telling,
 }
 
@@ -52,6 +52,15 @@ impl Isolate {
             telling: Telling::default(),
         }
     }
+}
+
+/// Forgets all, for the Worker carries another configuration than was thought.
+pub fn forget_all() {
+    ISOLATE.with(|isolate| {
+        if let Ok(mut isolate) = isolate.try_borrow_mut() {
+            *isolate = None;
+        }
+    });
 }
 
 /// The configuration to route by. Asks the coordinator in the background, now and then, whether it still holds.
@@ -117,6 +126,10 @@ pub fn adopt(env: &Env, view: ConfigView) {
 }
 
 async fn ask(env: &Env, known: PlanVersion, within: Millis) {
+    if env.durable_object(POOL_COORDINATOR).is_err() {
+        // Without a coordinator what the Worker carries is in force.
+        return with(env, |isolate| isolate.routing.confirm());
+    }
     match CoordinatorClient::new(env).plan(known, within).await {
         Ok(PlanReply::Current) => with(env, |isolate| isolate.routing.confirm()),
         Ok(PlanReply::Changed(view)) => adopt(env, *view),
@@ -172,13 +185,23 @@ pub fn has_fence(env: &Env, binding: &BindingName) -> bool {
     with(env, |isolate| isolate.fences.has(binding))
 }
 
-/// Whether the caller has to tell the pool's shards their configuration; if so, [`told`] is to follow.
-pub fn must_tell(env: &Env, pool: &PoolName) -> bool {
-    let now = Millis(js_sys::Date::now() as u64);
-    with(env, |isolate| isolate.telling.begin(now, pool))
+/// Whether a shard is known to heed the settings that code gives its pool.
+pub fn is_heeding(env: &Env, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) -> bool {
+    with(env, |isolate| isolate.telling.is_heeding(pool, code, shard))
 }
 
-/// The pool's shards were told, or could not be: then the next call does it.
-pub fn told<E>(env: &Env, pool: &PoolName, result: Result<(), E>) {
-    with(env, |isolate| isolate.telling.ended(pool, result));
+/// A shard heeds the settings that code gives its pool.
+pub fn heeds(env: &Env, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) {
+    with(env, |isolate| isolate.telling.heeds(pool, code, shard));
+}
+
+/// Whether the caller has to tell the pool's shards their settings; if so, [`end_telling`] is to follow.
+pub fn begin_telling(env: &Env, pool: &PoolName, code: &CodeVersion) -> bool {
+    let now = Millis(js_sys::Date::now() as u64);
+    with(env, |isolate| isolate.telling.begin(now, pool, code))
+}
+
+/// The pool's shards were told, as far as they could be.
+pub fn end_telling(env: &Env, pool: &PoolName, code: &CodeVersion) {
+    with(env, |isolate| isolate.telling.ended(pool, code));
 }

@@ -17,6 +17,7 @@
 //! that only the configuration in force has is unknown to an isolate at first, and known a moment later.
 
 mod asking;
+mod code;
 mod container;
 mod error;
 mod forward;
@@ -33,10 +34,13 @@ pub use crate::core::id::{ContainerId, Epoch, SessionIdError, ShardIndex};
 pub use crate::core::outcome::{Outcome, Reason, Refusal, RefusalCode};
 pub use crate::core::stats::MergedStats;
 pub use crate::edge::js::CallError;
+pub(crate) use code::Class;
 pub use container::Container;
 pub use error::Error;
 pub use pool::Pool;
 pub use single::{DEFAULT_POOL_NAME, PoolHandle, PoolOptions, create_warm_pool, get_warm_pool};
+
+use code::ByCode;
 
 use super::rpc::WARM_POOL;
 use crate::config::Config;
@@ -93,6 +97,11 @@ pub(crate) fn of(env: &Env, config: &Config, name: &PoolName) -> Option<Pool> {
     config.pools.get(name).map(|settings| Pool::configured(env, name, settings))
 }
 
+/// A pool that the Worker's code configures; its class may have to be found.
+pub(crate) fn by_code(env: &Env, name: &PoolName, settings: crate::config::Pool, class: Option<Class>) -> Pool {
+    Pool::by_code(env, name, ByCode::new(env, settings, class))
+}
+
 fn check_binding(env: &Env) -> Result<(), Error> {
     let missing = |source| Error::MissingBinding { binding: WARM_POOL.to_owned(), source };
     env.durable_object(WARM_POOL).map(drop).map_err(missing)
@@ -103,7 +112,7 @@ fn first_shard(pool: &PoolName) -> ShardId {
 }
 
 /// A URL as container objects get it: `http:`, whatever the caller's was.
-fn container_url(url: &str) -> String {
+pub(crate) fn container_url(url: &str) -> String {
     match url.split_once("://") {
         Some(("https", rest)) => format!("http://{rest}"),
         Some(_) | None => url.to_owned(),

@@ -8,6 +8,7 @@ use futures::future::{Either, join_all, select};
 use web_sys::Request;
 use worker::Env;
 
+use super::code::ByCode;
 use super::container::Container;
 use super::error::Error;
 use super::forward::{Parcel, Sent};
@@ -33,7 +34,9 @@ pub struct Pool {
     pub(super) acquire_timeout: Millis,
     pub(super) shards: ShardCount,
     /// The settings of a pool that no configuration has, to be told to its shards.
-    pub(super) by_code: Option<Rc<resolved::Pool>>,
+    pub(super) by_code: Option<Rc<ByCode>>,
+    /// The settings of a pool that a configuration has, in the code of the Worker: for shards that have not heard of it.
+    pub(super) fallback: Option<Rc<ByCode>>,
 }
 
 impl Pool {
@@ -46,12 +49,33 @@ impl Pool {
             acquire_timeout: settings.acquire_timeout,
             shards: settings.shards,
             by_code: None,
+            fallback: None,
         }
     }
 
-    pub(super) fn by_code(env: &Env, name: &PoolName, settings: resolved::Pool) -> Self {
-        let pool = Self::configured(env, name, &settings);
-        Self { by_code: Some(Rc::new(settings)), ..pool }
+    pub(super) fn by_code(env: &Env, name: &PoolName, code: ByCode) -> Self {
+        let pool = Self::configured(env, name, &code.settings);
+        Self { by_code: Some(Rc::new(code)), ..pool }
+    }
+
+    /// A pool of the configuration that the Worker has in its code: `settings`. A coordinator puts it in force; shards that have not
+    /// heard of it by then are told here.
+    pub(crate) fn in_code(self, settings: &resolved::Pool, has_coordinator: bool) -> Self {
+        let code = Some(Rc::new(ByCode::new(&self.env, settings.clone(), None)));
+        match has_coordinator {
+            true => Self { fallback: code, ..self },
+            false => Self { by_code: code, ..self },
+        }
+    }
+
+    /// The binding of the container class.
+    pub(crate) fn binding(&self) -> &BindingName {
+        &self.container
+    }
+
+    /// The settings, where they are those of the Worker's code.
+    pub(crate) fn settings(&self) -> Option<&resolved::Pool> {
+        self.by_code.as_deref().map(|code| &code.settings)
     }
 
     /// The pool's name.
@@ -147,22 +171,13 @@ impl Pool {
     ///
     /// [`Error::PoolUnreachable`]. A shard that does not answer is listed as missing instead.
     pub async fn stats(&self) -> Result<MergedStats, Error> {
-        if self.by_code.is_none() {
-            let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
-            let stats = stats.map_err(|error| self.failed(error))?;
-            return stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None });
+        if let Some(code) = &self.by_code {
+            let (answered, missing) = self.stats_by_code(code).await;
+            return Ok(merge(answered, missing));
         }
-        self.tell_shards();
-        let answers = join_all(self.all_shards().map(|index| async move { (index, self.shard(index).stats().await) }));
-        let mut answered = Vec::new();
-        let mut missing = Vec::new();
-        for (index, stats) in answers.await {
-            match stats {
-                Ok(stats) => answered.push(stats),
-                Err(_) => missing.push(index),
-            }
-        }
-        Ok(merge(answered, missing))
+        let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
+        let stats = stats.map_err(|error| self.failed(error))?;
+        stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None })
     }
 
     /// Replaces every container that is not assigned, as after a change of what they were started from. Returns how many
@@ -343,7 +358,7 @@ impl Pool {
         isolate::remember(&self.env, &self.name, &self.container, id, sticky);
     }
 
-    fn container(&self, id: SessionId, assignment: &Assignment) -> Container {
+    pub(crate) fn container(&self, id: SessionId, assignment: &Assignment) -> Container {
         // One that is not told comes from a shard of older code: then this is the best guess.
         let binding = assignment.binding.as_ref().unwrap_or(&self.container).clone();
         Container::new(self.env.clone(), binding, self.name.clone(), id, assignment)
@@ -353,7 +368,7 @@ impl Pool {
         (0..self.shards.get()).map(ShardIndex)
     }
 
-    pub(super) fn shard(&self, index: ShardIndex) -> ShardClient<'_> {
+    pub(crate) fn shard(&self, index: ShardIndex) -> ShardClient<'_> {
         ShardClient::new(&self.env, ShardId { pool: self.name.clone(), index })
     }
 

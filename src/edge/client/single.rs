@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use worker::Env;
 
+use super::code::ByCode;
 use super::error::Error;
 use super::pool::Pool;
 use crate::config::parse_value;
@@ -41,8 +42,8 @@ pub struct PoolOptions {
     pub start: Option<Start>,
 }
 
-/// A pool of containers of the class behind the binding `container`, configured by code. The shards learn `options` with
-/// the first call, and again after each deploy.
+/// A pool of containers of the class behind the binding `container`, configured by code. A shard that does not know `options`
+/// yet is told with the first call to it.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -64,8 +65,7 @@ pub fn create_warm_pool(env: &Env, container: &str, options: &PoolOptions) -> Re
     let config = parse_value(&document(name, container, options)).map_err(Error::Options)?;
     // The document has exactly one pool, and it is valid.
     let (name, settings) = config.pools.into_iter().next().ok_or_else(|| unknown(name))?;
-    let pool = Pool::by_code(env, &name, settings);
-    Ok(pool)
+    Ok(Pool::by_code(env, &name, ByCode::new(env, settings, None)))
 }
 
 /// A pool by name, configured elsewhere: for reporting to it that a container has stopped.

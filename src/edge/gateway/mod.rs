@@ -9,7 +9,8 @@
 //!
 //! A fresh isolate knows only the configuration that the Worker carries, and any isolate may be behind the one in force for 5 s.
 //! So before a request gets a 404 for which there is no known route, the coordinator is asked and waited for, at most 2 s: by
-//! each such request until it has answered once, and then at most once in 5 s (further ones get the 404 at once).
+//! each such request until it has answered once; then by one in 5 s, and by those that come before that one has its answer (the
+//! others get the 404 at once).
 //!
 //! A hint of the id cache is tried only once a shard has told this isolate that containers of the pool's class check
 //! themselves whom they serve: see [`hint`](crate::core::gateway::hint).

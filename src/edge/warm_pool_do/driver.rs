@@ -13,6 +13,7 @@ use super::plans::plan_of_this_deploy;
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardId};
 use crate::core::outcome::{Assignment, Refusal};
+use crate::core::plan::CodeVersion;
 use crate::core::shard::{Action, Answer, Effects, Event, Input, Shard, WaiterId};
 use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
@@ -146,6 +147,11 @@ impl Driver {
         self.with(|shard| shard.sticky(id))
     }
 
+    /// Whether the shard has nothing to hear from code with these settings.
+    pub fn heeds(&self, code: &CodeVersion) -> bool {
+        self.with(|shard| shard.not_told(code).is_none()).unwrap_or(false)
+    }
+
     /// The step: see the module's documentation.
     pub fn drive(self: &Rc<Self>, input: Input) -> Result<Driven, String> {
         let loaded = self.loaded()?;
@@ -218,8 +224,14 @@ impl Driver {
         id: SessionId,
         shards: Option<u32>,
         suspect: Option<ContainerId>,
+        code: Option<&CodeVersion>,
     ) -> Result<Result<Assignment, Refusal>, JsValue> {
         self.ensure_plan().await?;
+        if let Some(code) = code
+            && let Some(refusal) = self.with(|shard| shard.not_told(code))?
+        {
+            return Ok(Err(refusal));
+        }
         let answer = self.wait(&self.waiters, |waiter| Input::Acquire { waiter, id, shards, suspect })?.await;
         answer.map_err(|_| restarted())
     }

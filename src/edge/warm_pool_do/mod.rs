@@ -7,7 +7,7 @@
 //! rows, which know nothing of the step.
 //!
 //! RPC methods (see `src/shim/index.d.ts`): `acquire`, `getContainer`, `lookupContainer`, `release`, `confirmLease`,
-//! `reportStopped`, `getStats`, `getPlan`, `configure`, `shutdownPrewarmed`; and, from siblings and the coordinator alone,
+//! `reportStopped`, `getStats`, `getPlan`, `getBinding`, `configure`, `shutdownPrewarmed`; and, from siblings and the coordinator alone,
 //! `borrow`, `pull`, `receive`, `allot`.
 
 // The methods that the macro adds have no documentation.
@@ -58,15 +58,16 @@ impl DurableObject for WarmPool {
 impl WarmPool {
     /// [`AcquireRequest`] -> [`AcquireReply`]. At once when the id has a container, else a promise.
     pub fn acquire(&self, request: JsValue) -> Result<JsValue, JsValue> {
-        let AcquireRequest { id, shards, suspect } = js::from_js(request)?;
+        let AcquireRequest { id, shards, suspect, code } = js::from_js(request)?;
         if suspect.is_none()
+            && code.as_ref().is_none_or(|code| self.driver.heeds(code))
             && let Some(assignment) = self.driver.sticky(&id)?
         {
             return js::to_js(&AcquireReply::Assigned(assignment));
         }
         let driver = Rc::clone(&self.driver);
         let reply = async move {
-            js::to_js(&match driver.acquire(id, shards, suspect).await? {
+            js::to_js(&match driver.acquire(id, shards, suspect, code.as_ref()).await? {
                 Ok(assignment) => AcquireReply::Assigned(assignment),
                 Err(refusal) => AcquireReply::Refused(refusal),
             })
@@ -84,7 +85,7 @@ impl WarmPool {
         }
         let driver = Rc::clone(&self.driver);
         let reply = async move {
-            match driver.acquire(id, None, None).await? {
+            match driver.acquire(id, None, None, None).await? {
                 Ok(assignment) => js::to_js(&assignment),
                 Err(refusal) => Err(js::refusal_error(&refusal)),
             }
@@ -146,6 +147,12 @@ impl WarmPool {
         }
     }
 
+    /// The binding that leads to a class: see [`class`](super::class). Throws a `TypeError` when there is none, or more than one.
+    #[wasm_bindgen(js_name = getBinding)]
+    pub fn get_binding(&self, class: &str) -> Result<String, JsValue> {
+        Ok(self.driver.binding_of(class, None)?.to_string())
+    }
+
     /// The shard in numbers.
     #[wasm_bindgen(js_name = getStats)]
     pub fn get_stats(&self) -> Result<JsValue, JsValue> {
@@ -158,12 +165,15 @@ impl WarmPool {
         js::to_js(&self.driver.with(|shard| shard.plan().cloned())?)
     }
 
-    /// Takes a [`Plan`](crate::core::plan::Plan) unless the shard has a newer one; returns the [`PlanVersion`](crate::core::plan::PlanVersion) it works by. A pool that no
-    /// configuration has may be given its settings instead, with the keys that a pool has in `pools.toml`.
+    /// Takes a [`Plan`](crate::core::plan::Plan), or a [`ClassPlan`](crate::wire::shard::ClassPlan), unless the shard has a newer one; returns the
+    /// [`PlanVersion`](crate::core::plan::PlanVersion) it works by. A pool that no configuration has may be given its settings instead, with the keys that a
+    /// pool has in `pools.toml`.
     pub fn configure(&self, config: JsValue) -> Result<JsValue, JsValue> {
-        let plan = match js::get(&config, "version") {
-            version if version.is_undefined() => self.driver.plan_of_settings(&config)?,
-            _ => js::from_js(config)?,
+        let is_there = |key| !js::get(&config, key).is_undefined();
+        let plan = match (is_there("version"), is_there("class")) {
+            (true, _) => js::from_js(config)?,
+            (false, true) => self.driver.plan_of_class(js::from_js(config)?)?,
+            (false, false) => self.driver.plan_of_settings(&config)?,
         };
         self.driver.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
         let version = self.driver.with(|shard| shard.plan().map(|plan| plan.version))?;

@@ -8,14 +8,16 @@ use worker::Env;
 use super::driver::Driver;
 use super::type_error;
 use crate::config::parse_value;
-use crate::config::resolved::Millis;
+use crate::config::resolved::{BindingName, Millis, Pool};
 use crate::core::id::{ShardId, ShardIndex};
-use crate::core::plan::{Plan, PlanVersion};
+use crate::core::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use crate::core::shard::{Input, Shard};
 use crate::edge::bundled::bundled;
+use crate::edge::class;
 use crate::edge::js::{self, CallError};
 use crate::edge::rpc::{CoordinatorClient, POOL_COORDINATOR, ShardClient};
 use crate::wire::coordinator::{PlanNews, ReportReply};
+use crate::wire::shard::ClassPlan;
 
 /// How long a shard without a plan waits for the coordinator, and then for a sibling.
 const FIRST_PLAN_DEADLINE: Millis = Millis::from_secs(1);
@@ -74,6 +76,18 @@ impl Driver {
         Ok(())
     }
 
+    /// A plan with the binding of this Worker that leads to the class.
+    pub fn plan_of_class(&self, ClassPlan { plan, class, named }: ClassPlan) -> Result<Plan, JsValue> {
+        let guess = &plan.pool.container;
+        let container = self.binding_of(&class, named.then_some(guess))?;
+        Ok(Plan { pool: Pool { container, ..plan.pool }, ..plan })
+    }
+
+    /// The binding of this Worker that leads to a class.
+    pub fn binding_of(&self, class: &str, named: Option<&BindingName>) -> Result<BindingName, JsValue> {
+        class::binding_of(&self.env, class, named).map_err(|error| type_error(&error))
+    }
+
     /// The plan of a pool that is configured by code alone.
     pub fn plan_of_settings(&self, settings: &JsValue) -> Result<Plan, JsValue> {
         let id = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
@@ -88,9 +102,8 @@ impl Driver {
         let document = serde_json::json!({ "pools": { id.pool.as_str(): settings } });
         let config = parse_value(&document).map_err(|errors| type_error(&errors))?;
         let pool = config.pools.into_values().next().ok_or_else(|| js::js_error("the settings name no pool"))?;
-        let version = PlanVersion { version: 0, stamp: bundled(&self.env).stamp };
-        let limit = pool.max_instances;
-        Ok(Plan::fixed(version, pool, limit, id.index))
+        let code = CodeVersion { stamp: bundled(&self.env).stamp, fingerprint: Fingerprint::of(&text) };
+        Ok(Plan::by_code(code, pool, id.index))
     }
 
     /// Tells the coordinator how the shard stands, and takes a newer plan and what it is allotted.

@@ -178,7 +178,7 @@ impl Question {
     fn call(&self, turn: &mut Turn<'_>) {
         let to = self.search.addr(turn, self.search.owner.shard());
         let shards = Some(self.search.owner.shards().get());
-        let request = AcquireRequest { id: turn.id.clone(), shards, suspect: self.suspect };
+        let request = AcquireRequest { id: turn.id.clone(), shards, suspect: self.suspect, code: None };
         turn.note(|| format!("asks {to:?}, suspects {:?}", self.suspect));
         let within = turn.pool.acquire_timeout + ACQUIRE_MARGIN;
         turn.world.call(turn.router, to, Request::Acquire(request), within, self.search.then.clone());

@@ -47,7 +47,7 @@ impl Memory {
 impl ShardObject {
     /// A caller wants a container: at once when the id has one, else it waits.
     pub(super) fn acquire(&mut self, world: &mut World, call: CallId, request: AcquireRequest) {
-        let AcquireRequest { id, shards, suspect } = request;
+        let AcquireRequest { id, shards, suspect, code: _ } = request;
         let memory = self.memory(world);
         if suspect.is_none()
             && let Some(assignment) = memory.machine.sticky(&id)
@@ -56,7 +56,11 @@ impl ShardObject {
             return world.answer(call, Response::Acquired(AcquireReply::Assigned(assignment)));
         }
         if memory.machine.plan().is_none() {
-            return self.wait_for_plan(world, call, Request::Acquire(AcquireRequest { id, shards, suspect }));
+            return self.wait_for_plan(
+                world,
+                call,
+                Request::Acquire(AcquireRequest { id, shards, suspect, code: None }),
+            );
         }
         self.acquire_with_plan(world, call, id, shards, suspect);
     }
@@ -85,7 +89,7 @@ impl ShardObject {
     /// A call that takes a plan, when there is one, or certainly none.
     pub(super) fn with_plan(&mut self, world: &mut World, call: CallId, request: Request) {
         match request {
-            Request::Acquire(AcquireRequest { id, shards, suspect }) => {
+            Request::Acquire(AcquireRequest { id, shards, suspect, code: _ }) => {
                 self.acquire_with_plan(world, call, id, shards, suspect);
             }
             Request::Lookup(id) => self.locate(world, Waiter::Lookup(call, id)),

@@ -391,7 +391,7 @@ fn shown(input: &Input) -> String {
 }
 
 fn plan_in_short(plan: &Plan) -> String {
-    let Plan { version, pool, active, pinned: _, from, credits, share, format: _ } = plan;
+    let Plan { version, pool, active, pinned: _, from, credits, share, fingerprint: _, format: _ } = plan;
     let (from, shards) = (from.map(ShardCount::get), pool.shards.get());
     format!("{version:?}, active {active}, {from:?} to {shards}, {credits:?}, {share:?}")
 }

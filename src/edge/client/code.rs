@@ -1,0 +1,133 @@
+//! Pools that are configured by code: what their shards are told, and when.
+//!
+//! [`Telling`](crate::core::gateway::Telling) decides; here is what it takes to carry that out.
+
+use futures::future::join_all;
+
+use super::error::Error;
+use super::isolate;
+use super::pool::Pool;
+use crate::config::resolved::{self, Millis};
+use crate::core::id::ShardIndex;
+use crate::core::plan::{CodeVersion, Fingerprint, Plan};
+use crate::core::stats::ShardStats;
+use crate::edge::background;
+use crate::edge::bundled::bundled;
+use crate::edge::js::CallError;
+use crate::wire::shard::ClassPlan;
+
+/// The settings that the code of the Worker gives a pool.
+pub(super) struct ByCode {
+    pub settings: resolved::Pool,
+    pub version: CodeVersion,
+    /// What tells the container class where its binding is not known for certain.
+    pub class: Option<Class>,
+}
+
+/// A container class, told by what its namespace makes of a name: see [`class`](crate::edge::class).
+#[derive(Clone, Debug)]
+pub(crate) struct Class {
+    /// What it makes of it.
+    pub id: String,
+    /// Whether the settings name the binding.
+    pub named: bool,
+}
+
+impl ByCode {
+    pub fn new(env: &worker::Env, settings: resolved::Pool, class: Option<Class>) -> Self {
+        let text = serde_json::json!([settings, class.as_ref().map(|class| &class.id)]).to_string();
+        let version = CodeVersion { stamp: bundled(env).stamp, fingerprint: Fingerprint::of(&text) };
+        Self { settings, version, class }
+    }
+
+    fn plan(&self, index: ShardIndex) -> Plan {
+        Plan::by_code(self.version.clone(), self.settings.clone(), index)
+    }
+}
+
+impl Pool {
+    /// What a shard is asked of the settings that code gives this pool; nothing when it is known to heed them.
+    pub(super) fn question_of_code(&self, shard: ShardIndex) -> Option<CodeVersion> {
+        let version = &self.by_code.as_ref()?.version;
+        (!isolate::is_heeding(&self.env, &self.name, version, shard)).then(|| version.clone())
+    }
+
+    /// A shard has answered, and so heeds the settings.
+    pub(super) fn heeded(&self, shard: ShardIndex, asked: Option<&CodeVersion>) {
+        if let Some(version) = asked {
+            isolate::heeds(&self.env, &self.name, version, shard);
+        }
+    }
+
+    /// Tells a shard the settings that code gives this pool.
+    pub(super) async fn tell(&self, code: &ByCode, shard: ShardIndex) -> Result<(), CallError> {
+        let (client, plan) = (self.shard(shard).within(PLAN_DEADLINE), code.plan(shard));
+        match &code.class {
+            None => client.configure(&plan).await?,
+            Some(Class { id, named }) => {
+                client.configure_class(&ClassPlan { plan, class: id.clone(), named: *named }).await?
+            }
+        };
+        isolate::heeds(&self.env, &self.name, &code.version, shard);
+        Ok(())
+    }
+
+    /// One shard did not heed the settings: tells the others, in the background.
+    pub(super) fn tell_others(&self) {
+        let Some(code) = &self.by_code else { return };
+        if !isolate::begin_telling(&self.env, &self.name, &code.version) {
+            return;
+        }
+        let (pool, code) = (self.clone(), code.clone());
+        background::run(async move {
+            let untold = pool.all_shards().filter(|&shard| pool.question_of_code(shard).is_some());
+            let tells = untold.map(|shard| {
+                let (pool, code) = (&pool, &code);
+                async move { pool.tell(code, shard).await }
+            });
+            for error in join_all(tells).await.into_iter().filter_map(Result::err) {
+                // It says so itself when it is asked for a container.
+                tracing::warn!(pool = %pool.name, %error, "a shard could not be told its settings");
+            }
+            isolate::end_telling(&pool.env, &pool.name, &code.version);
+        });
+    }
+
+    /// The shards of a pool configured by code in numbers. One that has no settings yet is told; others are left as they are, for
+    /// looking changes nothing.
+    pub(super) async fn stats_by_code(&self, code: &ByCode) -> (Vec<ShardStats>, Vec<ShardIndex>) {
+        let ask = async |index| {
+            let stats = self.shard(index).stats().await?;
+            if !stats.lacks(&code.version) {
+                return Ok(stats);
+            }
+            self.tell(code, index).await?;
+            self.shard(index).stats().await
+        };
+        let answers = join_all(self.all_shards().map(|index| {
+            let ask = &ask;
+            async move { (index, ask(index).await) }
+        }));
+        let (mut answered, mut missing) = (Vec::new(), Vec::new());
+        for (index, stats) in answers.await {
+            match stats {
+                Ok(stats) => answered.push(stats),
+                Err(error) => {
+                    tracing::warn!(pool = %self.name, shard = index.0, %error, "a shard did not tell its numbers");
+                    missing.push(index);
+                }
+            }
+        }
+        (answered, missing)
+    }
+
+    /// Tells a shard that was asked for a container and does not heed the settings.
+    pub(super) async fn tell_first(&self, code: &ByCode, shard: ShardIndex) -> Result<(), Error> {
+        self.tell(code, shard).await.map_err(|error| self.failed(error))?;
+        self.tell_others();
+        Ok(())
+    }
+}
+
+/// How long a shard may take to be told, while a request waits.
+const PLAN_DEADLINE: Millis = Millis::from_secs(15);

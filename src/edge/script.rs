@@ -1,0 +1,296 @@
+//! The client for Workers written in JavaScript: what `src/shim/npm.mjs` is made of.
+//!
+//! Values are plain objects. A call that gets no container throws an `Error` with a `code` and, where a retry has a chance,
+//! `retryAfterMillis`; what only other code can mend is a `TypeError`.
+
+use std::cell::RefCell;
+use std::future::Future;
+
+use js_sys::{Promise, Reflect};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::{Request, Response};
+use worker::Env;
+
+use super::bundled::{bundled, refresh};
+use super::class::{ClassError, binding_of};
+use super::client::{self, Class, Container, Error, Pool, isolate};
+use super::rpc::POOL_COORDINATOR;
+use super::{gateway, js, log};
+use crate::config::resolved::{self, Millis};
+use crate::config::{Config, ConfigErrors, limits, parse_value};
+use crate::core::id::{SessionId, ShardIndex};
+use crate::core::outcome::Assignment;
+
+/// The binding of a container class that goes by another name among the shards, or by none.
+const UNNAMED: &str = "CONTAINER";
+
+/// One pool, for a Worker written in JavaScript.
+#[wasm_bindgen]
+pub struct ScriptPool {
+    source: Result<Source, String>,
+}
+
+enum Source {
+    /// Settings in the Worker's code.
+    Code(Pool),
+    /// The configuration, of which the pool is taken anew when that has changed.
+    Config { env: Env, name: String, made: RefCell<Option<Box<(resolved::Pool, Pool)>>> },
+}
+
+#[wasm_bindgen]
+impl ScriptPool {
+    /// A pool of the configuration, which may come to have it later; with `settings`, a pool that is configured by code. They are
+    /// JSON, with the keys that a pool has in `pools.toml`; `class` is what the container class's namespace makes of
+    /// [`PROBE`](super::class::PROBE). Never throws: what worker-build wraps around a constructor takes that for the end of the
+    /// instance.
+    #[wasm_bindgen(constructor)]
+    pub fn new(env: Env, name: String, settings: Option<String>, class: Option<String>) -> ScriptPool {
+        log::init();
+        let source = match (settings, class) {
+            (Some(settings), Some(class)) => in_code(&env, &name, &settings, class).map(Source::Code),
+            (Some(_), None) | (None, _) => Ok(Source::Config { env, name, made: RefCell::new(None) }),
+        };
+        Self { source }
+    }
+
+    /// What is wrong with the settings: every mistake, or that more than one binding leads to the class.
+    #[wasm_bindgen(getter)]
+    pub fn mistakes(&self) -> Option<String> {
+        self.source.as_ref().err().cloned()
+    }
+
+    /// The binding of the container class, when it is known.
+    #[wasm_bindgen(getter)]
+    pub fn binding(&self) -> Option<String> {
+        self.pool().ok().map(|pool| pool.binding().to_string())
+    }
+
+    fn pool(&self) -> Result<Pool, JsValue> {
+        let (env, name, made) = match &self.source {
+            Ok(Source::Code(pool)) => return Ok(pool.clone()),
+            Ok(Source::Config { env, name, made }) => (env, name, made),
+            Err(mistakes) => return Err(type_error(mistakes)),
+        };
+        let config = isolate::config(env);
+        let pool = client::find(env, &config, name).map_err(|error| thrown(&error))?;
+        let Some(settings) = config.pools.get(pool.name()).filter(|_| bundled(env).is_in_code()) else {
+            return Ok(pool);
+        };
+        let mut made = made.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?;
+        if let Some((of, pool)) = made.as_deref()
+            && of == settings
+        {
+            return Ok(pool.clone());
+        }
+        let pool = pool.in_code(settings, env.durable_object(POOL_COORDINATOR).is_ok());
+        *made = Some(Box::new((settings.clone(), pool.clone())));
+        Ok(pool)
+    }
+
+    /// Does something with the pool, and answers later.
+    fn answer<T: Future<Output = Result<JsValue, JsValue>>>(&self, work: impl FnOnce(Pool) -> T + 'static) -> Promise {
+        let pool = self.pool();
+        answer(async move { work(pool?).await })
+    }
+
+    /// The container of an id, which gets one when it has none, as an [`Assignment`].
+    pub fn acquire(&self, id: JsValue) -> Promise {
+        self.answer(async move |pool| {
+            let assignment = pool.acquire(&session_id(&id)?, None).await.map_err(|error| thrown(&error))?;
+            js::to_js(&assignment)
+        })
+    }
+
+    /// The container of an id as an [`Assignment`], or null. Gives it none.
+    pub fn lookup(&self, id: JsValue) -> Promise {
+        self.answer(async move |pool| js::to_js(&pool.find(&session_id(&id)?).await.map_err(|error| thrown(&error))?))
+    }
+
+    /// The id is done with its container. Resolves to whether it had one.
+    pub fn release(&self, id: JsValue) -> Promise {
+        self.answer(async move |pool| {
+            Ok(pool.release_id(&session_id(&id)?).await.map_err(|error| thrown(&error))?.into())
+        })
+    }
+
+    /// Sends a request to the container of an id, wherever that is.
+    pub fn fetch(&self, id: JsValue, request: Request) -> Promise {
+        self.answer(async move |pool| {
+            let (id, url) = (session_id(&id)?, client::container_url(&request.url()));
+            Ok(pool.dispatch(&id, request, url).await.map_err(|error| thrown(&error))?.into())
+        })
+    }
+
+    /// Sends a request to the very container that an id was given.
+    #[wasm_bindgen(js_name = fetchFrom)]
+    pub fn fetch_from(&self, id: JsValue, assignment: JsValue, request: Request) -> Promise {
+        self.answer(async move |pool| {
+            let assignment: Assignment = js::from_js(assignment)?;
+            let container: Container = pool.container(session_id(&id)?, &assignment);
+            let response = container.fetch(request.into()).await.map_err(|error| thrown(&error))?;
+            Ok(Response::from(response).into())
+        })
+    }
+
+    /// The pool in numbers.
+    pub fn stats(&self) -> Promise {
+        self.answer(async move |pool| {
+            let stats = pool.stats().await.map_err(|error| thrown(&error))?;
+            let mut stats = serde_json::to_value(stats).map_err(|error| js::js_error(&error.to_string()))?;
+            if let Some(stats) = stats.as_object_mut()
+                && let Some(settings) = pool.settings()
+            {
+                stats.entry("name").or_insert_with(|| json!(pool.name().as_str()));
+                stats.entry("config").or_insert_with(|| settings.to_stats_json());
+                stats.entry("maxInstances").or_insert_with(|| json!(settings.max_instances));
+            }
+            js::to_js(&stats)
+        })
+    }
+
+    /// Replaces every container that is not assigned. Resolves to how many there were.
+    #[wasm_bindgen(js_name = shutdownPrewarmed)]
+    pub fn shutdown_prewarmed(&self) -> Promise {
+        self.answer(async move |pool| Ok(pool.shutdown_prewarmed().await.map_err(|error| thrown(&error))?.into()))
+    }
+
+    /// A container has stopped, named by its UUID or by its object's hex id. Resolves to whether the pool had it.
+    #[wasm_bindgen(js_name = reportStopped)]
+    pub fn report_stopped(&self, container: String) -> Promise {
+        self.answer(async move |pool| Ok(pool.report_stopped(&container).await.map_err(|error| thrown(&error))?.into()))
+    }
+
+    /// The binding by which the shards reach a class: see [`class`](super::class).
+    #[wasm_bindgen(js_name = bindingOf)]
+    pub fn binding_of(&self, class: String) -> Promise {
+        self.answer(async move |pool| {
+            let binding = pool.shard(ShardIndex(0)).binding(&class).await;
+            Ok(binding.map_err(|error| js::js_error(&error.to_string()))?.to_string().into())
+        })
+    }
+}
+
+/// The pools of the configuration, for a Worker written in JavaScript.
+#[wasm_bindgen]
+pub struct ScriptPools {
+    env: Env,
+    mistakes: Option<String>,
+}
+
+#[wasm_bindgen]
+impl ScriptPools {
+    /// The pools behind the bindings of `env`. Never throws, as that of [`ScriptPool`].
+    #[wasm_bindgen(constructor)]
+    pub fn new(env: Env) -> ScriptPools {
+        log::init();
+        let mistakes = match refresh(&env) {
+            Ok(true) => {
+                isolate::forget_all();
+                None
+            }
+            Ok(false) => None,
+            Err(errors) => Some(errors.to_string()),
+        };
+        Self { env, mistakes }
+    }
+
+    /// What is wrong with the configuration in the code: every mistake.
+    #[wasm_bindgen(getter)]
+    pub fn mistakes(&self) -> Option<String> {
+        self.mistakes.clone()
+    }
+
+    /// The names of the pools.
+    pub fn names(&self) -> Vec<String> {
+        isolate::config(&self.env).pools.keys().map(ToString::to_string).collect()
+    }
+
+    /// Answers a request as the gateway does.
+    pub fn fetch(&self, request: Request) -> Promise {
+        let env = self.env.clone();
+        answer(async move {
+            let response = gateway::handle(request, env).await;
+            Ok(response.map_err(|error| js::js_error(&error.to_string()))?.into())
+        })
+    }
+
+    /// Fills every pool.
+    pub fn prime(&self) -> Promise {
+        let env = self.env.clone();
+        answer(async move {
+            gateway::prime(&env).await;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+fn answer(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    future_to_promise(work)
+}
+
+/// A pool that is configured by code, or what is wrong with its settings.
+fn in_code(env: &Env, name: &str, settings: &str, class: String) -> Result<Pool, String> {
+    let mut settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
+    let named = settings.get("container").is_some();
+    if let Some(object) = settings.as_object_mut()
+        && !named
+    {
+        // Where this Worker has no binding to the class, it is not the one that has the pools: the shards know theirs.
+        let here = match binding_of(env, &class, None) {
+            Ok(binding) => binding.to_string(),
+            Err(error @ ClassError::Ambiguous(_)) => return Err(error.to_string()),
+            Err(ClassError::Unbound | ClassError::Another(_)) => UNNAMED.to_owned(),
+        };
+        object.insert("container".to_owned(), here.into());
+    }
+    let config = read(name, &settings).map_err(|errors| errors.to_string())?;
+    // The document has exactly one pool, and it is valid.
+    let (name, pool) = config.pools.into_iter().next().ok_or("the settings are of no pool")?;
+    Ok(client::by_code(env, &name, pool, Some(Class { id: class, named })))
+}
+
+/// Reads the settings of one pool. A class of `@cloudflare/containers` has its own idea of when to sleep, so that a long
+/// `refreshInterval` is no mistake where the settings do not say when either.
+fn read(name: &str, settings: &Value) -> Result<Config, ConfigErrors> {
+    let parse = |settings: &Value| parse_value(&json!({ "pools": { name: settings } }));
+    let sleeps = ["sleepAfter", "sleep_after"].iter().any(|key| settings.get(key).is_some());
+    parse(settings).or_else(|errors| {
+        let mut late = settings.clone();
+        let Some(object) = late.as_object_mut().filter(|_| !sleeps) else { return Err(errors) };
+        object.insert("sleepAfter".to_owned(), json!(limits::SLEEP_AFTER.end()));
+        // The mistakes that are told are those of what was given.
+        parse(&late).map_err(|_| errors)
+    })
+}
+
+fn session_id(id: &JsValue) -> Result<SessionId, JsValue> {
+    let text = id.as_string().ok_or_else(|| type_error("an id is a string"))?;
+    SessionId::try_from(text).map_err(|error| type_error(&error.to_string()))
+}
+
+fn type_error(message: &str) -> JsValue {
+    js_sys::TypeError::new(message).into()
+}
+
+/// What a call throws that got no container.
+fn thrown(error: &Error) -> JsValue {
+    if let Error::UnknownPool { .. } | Error::Options(_) | Error::MissingBinding { .. } = error {
+        return type_error(&log::error_chain(error));
+    }
+    let (denial, text) = (error.denial(), log::error_chain(error));
+    let thrown = js_sys::Error::new(&text);
+    thrown.set_name(js::REFUSAL_NAME);
+    let set = |key: &str, value: JsValue| Reflect::set(&thrown, &JsValue::from_str(key), &value).ok();
+    set("code", denial.code.as_str().into());
+    let exact = match error {
+        Error::Refused(refusal) => refusal.retry_after_millis,
+        _ => None,
+    };
+    let rounded = || denial.retry_after_secs.map(|secs| Millis::from_secs(u64::from(secs)).0);
+    if let Some(millis) = exact.or_else(rounded) {
+        set("retryAfterMillis", JsValue::from_f64(millis as f64));
+    }
+    thrown.into()
+}

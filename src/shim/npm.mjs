@@ -1,0 +1,223 @@
+// The npm package: the Durable Objects of the pools, and their client for Workers in JavaScript or TypeScript.
+//
+// What it adds to the client in Rust: stubs come from the namespace that the caller passed, whatever its binding is called;
+// and a client is made once in an isolate's life for each set of settings, for `createWarmPool` is called with each request.
+
+import { env as ownEnv } from "cloudflare:workers";
+import * as rust from "../../build/index.js";
+import { durableObjects } from "./durable_objects.mjs";
+
+/** The configuration in the Worker's code, for every object of this isolate: what the wasm was built with is for another Worker. */
+let inCode = JSON.stringify({ pools: {} });
+const withCode = (env) => ({ ...env, WARM_POOLS_IN_CODE: inCode });
+
+const classes = durableObjects(rust, withCode);
+export const { WarmPool, PoolCoordinator, ContainerAgent } = classes;
+
+const DEFAULT_POOL_NAME = "global-pool";
+/** Of this name the ids are compared that namespaces give it. As in src/edge/class.rs; a test compares them. */
+const PROBE = "cf-warm-pools/probe";
+/** How the env that Rust sees calls the namespace of the pools and the id cache, whatever they are bound as. */
+const WARM_POOL = "WARM_POOL";
+const ID_CACHE = "WARM_POOL_ID_CACHE";
+/** Clients that are kept; with more, all are let go. Settings that differ with each request must not fill the memory. */
+const MOST_CLIENTS = 64;
+
+/** A pool whose settings are in the Worker's code. */
+export function createWarmPool(poolNamespace, containerNamespace, config = {}) {
+  needNamespace("createWarmPool", "poolNamespace", poolNamespace);
+  needNamespace("createWarmPool", "containerNamespace", containerNamespace);
+  const { poolName = DEFAULT_POOL_NAME, idCache, ...settings } = config ?? {};
+  if (typeof poolName !== "string") throw new TypeError("poolName is a string");
+  if (idCache !== undefined && idCache !== null) settings.idCache = ID_CACHE;
+  const text = JSON.stringify(settings);
+  const class_ = classOf(containerNamespace);
+  return clients.get([poolName, text, class_], [poolNamespace, containerNamespace, idCache], () => {
+    const env = withCode({ ...ownEnv, [WARM_POOL]: poolNamespace, [ID_CACHE]: idCache });
+    const pool = flawless(new rust.ScriptPool(env, poolName, text, class_));
+    return new WarmPoolClient(pool, new Containers(pool, ownEnv, containerNamespace));
+  });
+}
+
+/** A shard of a pool, by which the whole pool can be told that a container has stopped. */
+export function getWarmPool(poolNamespace, poolName = DEFAULT_POOL_NAME) {
+  needNamespace("getWarmPool", "poolNamespace", poolNamespace);
+  return poolNamespace.get(poolNamespace.idFromName(`${poolName}/0`));
+}
+
+/** The pools of a configuration: `config`, or the variable `POOLS_CONFIG`. */
+export function createWarmPools(env, config) {
+  if (env === null || typeof env !== "object") throw new TypeError("createWarmPools takes the Worker's env");
+  if (config === undefined) return new WarmPools(env);
+  const before = inCode;
+  inCode = JSON.stringify(config);
+  try {
+    return new WarmPools(env);
+  } catch (error) {
+    inCode = before;
+    throw error;
+  }
+}
+
+class WarmPools {
+  #env;
+  #pools;
+
+  constructor(env) {
+    this.#env = withCode(env);
+    this.#pools = flawless(new rust.ScriptPools(this.#env));
+  }
+
+  names() {
+    return this.#pools.names();
+  }
+
+  pool(name) {
+    if (typeof name !== "string") throw new TypeError("a pool's name is a string");
+    return clients.get([name], [this.#pools], () => {
+      const pool = new rust.ScriptPool(this.#env, name);
+      return new WarmPoolClient(pool, new Containers(pool, this.#env));
+    });
+  }
+
+  fetch(request) {
+    return this.#pools.fetch(request);
+  }
+
+  prime() {
+    return this.#pools.prime();
+  }
+}
+
+class WarmPoolClient {
+  #pool;
+  #containers;
+
+  constructor(pool, containers) {
+    this.#pool = pool;
+    this.#containers = containers;
+  }
+
+  async getContainer(id) {
+    return this.#containers.stub(id, await this.#pool.acquire(id));
+  }
+
+  async lookupContainer(id) {
+    const assignment = await this.#pool.lookup(id);
+    return assignment && this.#containers.stub(id, assignment);
+  }
+
+  release(id) {
+    return this.#pool.release(id);
+  }
+
+  async fetch(id, input, init) {
+    return this.#pool.fetch(id, new Request(input, init));
+  }
+
+  stats() {
+    return this.#pool.stats();
+  }
+
+  shutdownPrewarmed() {
+    return this.#pool.shutdownPrewarmed();
+  }
+
+  async reportStopped(container) {
+    return this.#pool.reportStopped(container);
+  }
+}
+
+/** The containers of one pool: from what the pool says of one to the stub of its object. */
+class Containers {
+  #pool;
+  #env;
+  #passed;
+  /** Bindings of the Worker that has the pools, and the namespaces here that lead to the same classes. */
+  #known = new Map();
+
+  /** `passed`: the namespace that a caller has named, whose binding is not known. */
+  constructor(pool, env, passed) {
+    this.#pool = pool;
+    this.#env = env;
+    this.#passed = passed;
+  }
+
+  async stub(id, assignment) {
+    const { container, fenced, binding } = assignment;
+    const namespace = this.#known.get(binding) ?? (await this.#find(binding));
+    const stub = namespace.get(namespace.idFromName(container));
+    return fenced ? this.#fenced(stub, id, assignment) : stub;
+  }
+
+  async #find(binding) {
+    // A shard that runs older code names none.
+    if (binding === undefined) return this.#passed ?? this.#namespaceHere(this.#pool.binding);
+    const found = (await this.#isPassed(binding)) ? this.#passed : this.#namespaceHere(binding);
+    this.#known.set(binding, found);
+    return found;
+  }
+
+  /** Whether the namespace that was passed is what the pools' Worker has under the binding. */
+  async #isPassed(binding) {
+    if (this.#passed === undefined) return false;
+    const passed = classOf(this.#passed);
+    const here = this.#env[binding];
+    if (isNamespace(here) && classOf(here) === passed) return true;
+    return (await this.#pool.bindingOf(passed).catch(() => undefined)) === binding;
+  }
+
+  #namespaceHere(binding) {
+    const here = this.#env[binding];
+    if (isNamespace(here)) return here;
+    throw new TypeError(`the container is of the class behind ${binding}, to which this Worker has no binding`);
+  }
+
+  /** A class with a fence serves only requests that carry whom they are for. */
+  #fenced(stub, id, assignment) {
+    const fetch = (input, init) => this.#pool.fetchFrom(id, assignment, new Request(input, init));
+    return new Proxy(stub, {
+      get: (target, key) => {
+        if (key === "fetch") return fetch;
+        const value = Reflect.get(target, key);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  }
+}
+
+/** Clients by their settings, as long as they were made for the same bindings. */
+const clients = new (class {
+  #made = new Map();
+
+  get(settings, bindings, make) {
+    const key = JSON.stringify(settings);
+    const known = this.#made.get(key);
+    if (known?.bindings.every((binding, index) => binding === bindings[index])) return known.client;
+    if (this.#made.size >= MOST_CLIENTS) this.#made.clear();
+    const client = make();
+    this.#made.set(key, { bindings, client });
+    return client;
+  }
+})();
+
+/** What was made of a configuration, unless there are mistakes in it. */
+function flawless(made) {
+  if (made.mistakes !== undefined) throw new TypeError(made.mistakes);
+  return made;
+}
+
+/** Tells a container class from others, whatever its binding is called. */
+function classOf(namespace) {
+  return namespace.idFromName(PROBE).toString();
+}
+
+function isNamespace(value) {
+  return typeof value?.idFromName === "function" && typeof value.get === "function";
+}
+
+function needNamespace(what, parameter, value) {
+  if (!isNamespace(value)) {
+    throw new TypeError(`${what}: ${parameter} is not a Durable Object namespace; look at the bindings in wrangler.jsonc`);
+  }
+}

@@ -1,12 +1,15 @@
-//! The programs inside the images: static Linux binaries, put where the Dockerfiles copy them from.
+//! What is inside the images: static Linux binaries, put where the Dockerfiles copy them from, and for the image of the
+//! sandbox tests a shell and a Python.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::process;
+use crate::setup::apt;
 use crate::workspace::Workspace;
 
 /// Cloudflare runs images for amd64 alone.
@@ -25,6 +28,7 @@ const SOURCES: [Source; 2] = [
     Source { folder: "example", programs: &[("api", "example/api"), ("counter", "example/counter")] },
     Source { folder: "xtask/egress", programs: &[("egress", "xtask/egress")] },
 ];
+const SANDBOX: &str = "tests/docker/sandbox";
 
 /// Compiles all of them. A program that did not change keeps its file, and so its image.
 ///
@@ -33,7 +37,54 @@ const SOURCES: [Source; 2] = [
 /// When one does not compile. The compiler's own output goes to standard error.
 pub fn build_programs(workspace: &Workspace) -> Result<()> {
     eprintln!("build: the programs of the images");
-    for source in &SOURCES {
+    build_sources(workspace, &SOURCES)
+}
+
+/// The same for the image of the sandbox tests, which runs commands: besides the server it has Debian's `sh` and `python3`.
+/// On a system without Debian's packages these are left out, and the tests of sandboxes are skipped.
+///
+/// # Errors
+///
+/// When the server does not compile, or a package cannot be had.
+pub fn build_sandbox(workspace: &Workspace) -> Result<()> {
+    eprintln!("build: the sandbox's image");
+    build_sources(workspace, &[Source { folder: SANDBOX, programs: &[("sandbox", SANDBOX)] }])?;
+    let debian = process::output(Command::new("apt-get").arg("--version")).is_ok();
+    let root = workspace.root().join(SANDBOX).join("root");
+    if linux_target() != GNU || !debian || root.exists() {
+        return Ok(());
+    }
+    // Whole or not at all: that the folder is there says that it is complete.
+    let folder = workspace.root().join(SANDBOX);
+    let scratch = tempfile::Builder::new().prefix("root-").tempdir_in(&folder).context("cannot create a folder")?;
+    lay_out_root(workspace, scratch.path())?;
+    fs::rename(scratch.keep(), &root).with_context(|| format!("cannot create {}", root.display()))
+}
+
+/// A root folder with `sh` and `python3`, and the libraries that they need.
+fn lay_out_root(workspace: &Workspace, root: &Path) -> Result<()> {
+    apt::update(workspace)?;
+    let newest = process::output(Command::new("apt-cache").args(["depends", "--important", "python3-minimal"]))?;
+    let minimal = |word: &&str| word.starts_with("python3.") && word.ends_with("-minimal");
+    let python = newest.split_whitespace().find(minimal).context("Debian has no package of Python")?;
+    let closure = process::output(Command::new("apt-cache").args(["depends", "--recurse", "--important", python]))?;
+    // What a line names at its beginning is a package, or a virtual one in angle brackets.
+    let package = |line: &&str| line.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let packages: Vec<&str> = closure.lines().filter(package).chain(["dash"]).collect();
+    apt::unpack(workspace, &packages, root)?;
+    fs::remove_dir_all(root.join("usr/share")).context("cannot remove the documentation")?;
+    // Which of these are folders and which links depends on the release; a package has only the folders.
+    for name in ["bin", "lib", "lib64"] {
+        if !root.join(name).exists() {
+            symlink(Path::new("usr").join(name), root.join(name)).with_context(|| format!("cannot link {name}"))?;
+        }
+    }
+    let program = python.trim_end_matches("-minimal");
+    symlink(program, root.join("usr/bin/python3")).context("cannot link python3")
+}
+
+fn build_sources(workspace: &Workspace, sources: &[Source]) -> Result<()> {
+    for source in sources {
         let target_dir = workspace.target().join("images").join(source.folder.replace('/', "-"));
         let target = linux_target();
         let mut cargo = Command::new("cargo");

@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The cargo workspaces besides the root's.
-const OTHERS: [&str; 2] = ["example", "xtask/egress"];
+const OTHERS: [&str; 3] = ["example", "xtask/egress", "tests/docker/sandbox"];
 
 /// What rustup may leave out of a toolchain, and a check needs.
 #[derive(Clone, Copy)]

@@ -170,6 +170,7 @@ fn run_suite(
                 *engine = Some(Engine::start(workspace)?);
             }
             images::build_programs(workspace)?;
+            images::build_sandbox(workspace)?;
             let host = engine.as_ref().map(Engine::host);
             scripts::run(workspace, tools, suite.name(), host.as_deref()).map(Outcome::Ran)
         }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, full, pools, stats, until } from "../workerd/support.mjs";
+import { ask, full, pools, sleep, stats, until } from "../workerd/support.mjs";
 import { booksAgree, running, suite } from "./support.mjs";
 
 function config(fault, pool = {}) {
@@ -52,12 +52,13 @@ suite("an image that is missing", { pools: config(null), images: { CounterContai
   });
 });
 
-suite("a container that ignores SIGTERM", { pools: config("ignore-sigterm", { warm_target: 0 }) }, (server) => {
+suite("a container that ignores SIGTERM", { pools: config("ignore-sigterm", { warm_target: 0, drain_timeout: "3s" }) }, (server) => {
   test("is destroyed at its deadline, and counts until then", async () => {
     assert.equal((await ask(server(), "alice")).status, 200);
     await server().admin("/_warm/v1/pools/p/ids/alice", { method: "DELETE" });
+    await sleep(500);
+    assert.equal((await running(server())).length, 1, "SIGTERM has reached it by now");
     assert.equal((await stats(server())).draining, 1);
-    assert.equal((await running(server())).length, 1);
     await until("it is gone", async () => (await running(server())).length === 0);
     await until("the books say so too", async () => (await stats(server())).draining === 0);
   });

@@ -1,7 +1,7 @@
 //! What both example servers share: booting slowly, ending on SIGTERM, and misbehaving on request.
 //!
-//! A container's first process gets no default signal handling from the kernel, so a server that wants to end on
-//! SIGTERM has to ask for it: [`serve`] does, and exits with 0 at once.
+//! A container's first process gets no default signal handling from the kernel (and is not always the first), so a server that
+//! wants to end on SIGTERM has to ask for it: [`serve`] does, and exits with 0 at once.
 //!
 //! # Faults
 //!
@@ -96,11 +96,12 @@ fn boot_time(default_ms: u64) -> Result<Duration, String> {
 
 async fn listen(fault: Fault, boot_time: Duration, routes: impl FnOnce(Boot) -> Router) -> io::Result<()> {
     let started = Instant::now();
-    let mut terminate = (fault != Fault::IgnoreSigterm).then(|| signal(SignalKind::terminate())).transpose()?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let ended = async move {
-        match &mut terminate {
-            Some(terminate) => drop(terminate.recv().await),
-            None => std::future::pending().await,
+        terminate.recv().await;
+        // To ask for no signal would not do: where the process is not the first one, the kernel ends it then.
+        if fault == Fault::IgnoreSigterm {
+            std::future::pending::<()>().await;
         }
     };
     let served = async {

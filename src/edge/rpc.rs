@@ -17,8 +17,8 @@ use crate::wire::COORDINATOR_NAME;
 use crate::wire::agent::{LeaseReply, LeaseRequest};
 use crate::wire::coordinator::{Allotment, ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport};
 use crate::wire::shard::{
-    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, ClassPlan, Delivery, Forwarded, PullReply, PullRequest,
-    Receipt,
+    AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, ClassPlan, ClassReply, Delivery, Forwarded, PullReply,
+    PullRequest, Receipt,
 };
 
 /// The binding of the shards.
@@ -72,7 +72,7 @@ impl<'e> ShardClient<'e> {
     }
 
     /// The same, where the shard is to find the binding of the container class by itself.
-    pub async fn configure_class(&self, plan: &ClassPlan) -> Result<PlanVersion, CallError> {
+    pub async fn configure_class(&self, plan: &ClassPlan) -> Result<ClassReply, CallError> {
         js::ask(&self.stub()?, "configure", plan, self.deadline).await
     }
 

@@ -276,7 +276,7 @@ fn type_error(message: &str) -> JsValue {
 
 /// What a call throws that got no container.
 fn thrown(error: &Error) -> JsValue {
-    if let Error::UnknownPool { .. } | Error::Options(_) | Error::MissingBinding { .. } = error {
+    if let Error::UnknownPool { .. } | Error::Options(_) | Error::Class { .. } | Error::MissingBinding { .. } = error {
         return type_error(&log::error_chain(error));
     }
     let (denial, text) = (error.denial(), log::error_chain(error));

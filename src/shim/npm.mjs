@@ -6,13 +6,20 @@
 import { env as ownEnv } from "cloudflare:workers";
 import * as rust from "../../build/index.js";
 import { durableObjects } from "./durable_objects.mjs";
+import { isPredecessor, retire } from "./predecessor.mjs";
 
 /** The configuration in the Worker's code, for every object of this isolate: what the wasm was built with is for another Worker. */
 let inCode = JSON.stringify({ pools: {} });
 const withCode = (env) => ({ ...env, WARM_POOLS_IN_CODE: inCode });
 
 const classes = durableObjects(rust, withCode);
-export const { WarmPool, PoolCoordinator, ContainerAgent } = classes;
+export const { PoolCoordinator, ContainerAgent } = classes;
+
+export class WarmPool extends classes.WarmPool {
+  alarm() {
+    return isPredecessor(this.ctx) ? retire(this.ctx, this.env) : super.alarm();
+  }
+}
 
 const DEFAULT_POOL_NAME = "global-pool";
 /** Of this name the ids are compared that namespaces give it. As in src/edge/class.rs; a test compares them. */

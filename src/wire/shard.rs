@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal};
-use crate::core::plan::{CodeVersion, Plan};
+use crate::core::plan::{CodeVersion, Plan, PlanVersion};
 pub use crate::core::shard::{BorrowReply, Delivery, PullReply, Receipt};
 
 /// The argument of `acquire`: `getContainer` with what a client of ours knows besides.
@@ -36,6 +36,16 @@ pub struct ClassPlan {
     /// Whether the binding is no guess: somebody has named it.
     #[serde(default)]
     pub named: bool,
+}
+
+/// The answer of `configure` to a [`ClassPlan`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClassReply {
+    /// The version that the shard works by.
+    Heeded(PlanVersion),
+    /// No binding leads to the class, or more than one: what to mend, for people.
+    Mistake(String),
 }
 
 /// The answer of `acquire`. (`getContainer` answers the assignment, or throws the refusal.)

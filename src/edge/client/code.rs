@@ -10,11 +10,10 @@ use super::pool::Pool;
 use crate::config::resolved::{self, Millis};
 use crate::core::id::ShardIndex;
 use crate::core::plan::{CodeVersion, Fingerprint, Plan};
-use crate::core::stats::ShardStats;
+use crate::core::stats::{MergedStats, merge};
 use crate::edge::background;
 use crate::edge::bundled::bundled;
-use crate::edge::js::CallError;
-use crate::wire::shard::ClassPlan;
+use crate::wire::shard::{ClassPlan, ClassReply};
 
 /// The settings that the code of the Worker gives a pool.
 pub(super) struct ByCode {
@@ -60,14 +59,18 @@ impl Pool {
     }
 
     /// Tells a shard the settings that code gives this pool.
-    pub(super) async fn tell(&self, code: &ByCode, shard: ShardIndex) -> Result<(), CallError> {
+    pub(super) async fn tell(&self, code: &ByCode, shard: ShardIndex) -> Result<(), Error> {
         let (client, plan) = (self.shard(shard).within(PLAN_DEADLINE), code.plan(shard));
         match &code.class {
-            None => client.configure(&plan).await?,
+            None => drop(client.configure(&plan).await.map_err(|error| self.failed(error))?),
             Some(Class { id, named }) => {
-                client.configure_class(&ClassPlan { plan, class: id.clone(), named: *named }).await?
+                let plan = ClassPlan { plan, class: id.clone(), named: *named };
+                let reply = client.configure_class(&plan).await.map_err(|error| self.failed(error))?;
+                if let ClassReply::Mistake(message) = reply {
+                    return Err(Error::Class { pool: self.name.clone(), message });
+                }
             }
-        };
+        }
         isolate::heeds(&self.env, &self.name, &code.version, shard);
         Ok(())
     }
@@ -95,14 +98,15 @@ impl Pool {
 
     /// The shards of a pool configured by code in numbers. One that has no settings yet is told; others are left as they are, for
     /// looking changes nothing.
-    pub(super) async fn stats_by_code(&self, code: &ByCode) -> (Vec<ShardStats>, Vec<ShardIndex>) {
+    pub(super) async fn stats_by_code(&self, code: &ByCode) -> Result<MergedStats, Error> {
+        let ask_once = async |index| self.shard(index).stats().await.map_err(|error| self.failed(error));
         let ask = async |index| {
-            let stats = self.shard(index).stats().await?;
+            let stats = ask_once(index).await?;
             if !stats.lacks(&code.version) {
                 return Ok(stats);
             }
             self.tell(code, index).await?;
-            self.shard(index).stats().await
+            ask_once(index).await
         };
         let answers = join_all(self.all_shards().map(|index| {
             let ask = &ask;
@@ -112,18 +116,17 @@ impl Pool {
         for (index, stats) in answers.await {
             match stats {
                 Ok(stats) => answered.push(stats),
-                Err(error) => {
-                    tracing::warn!(pool = %self.name, shard = index.0, %error, "a shard did not tell its numbers");
-                    missing.push(index);
-                }
+                Err(mistake @ Error::Class { .. }) => return Err(mistake),
+                // It was logged.
+                Err(_) => missing.push(index),
             }
         }
-        (answered, missing)
+        Ok(merge(answered, missing))
     }
 
     /// Tells a shard that was asked for a container and does not heed the settings.
     pub(super) async fn tell_first(&self, code: &ByCode, shard: ShardIndex) -> Result<(), Error> {
-        self.tell(code, shard).await.map_err(|error| self.failed(error))?;
+        self.tell(code, shard).await?;
         self.tell_others();
         Ok(())
     }

@@ -31,6 +31,14 @@ pub enum Error {
     /// The options of a pool configured by code are not valid: correct what is listed.
     #[error("the pool's options are not valid")]
     Options(#[source] ConfigErrors),
+    /// The Worker that has the pools has no binding to the container class, or more than one.
+    #[error("the pool {pool} cannot have its containers: {message}")]
+    Class {
+        /// The pool.
+        pool: PoolName,
+        /// What to mend.
+        message: String,
+    },
     /// The id cannot be one: see [`SessionId`](crate::core::id::SessionId).
     #[error("the id cannot be used")]
     BadId(#[from] SessionIdError),
@@ -81,7 +89,7 @@ impl Error {
         match self {
             Self::MissingBinding { .. } => Denial::new(DenialCode::Misconfigured, self.to_string()),
             Self::UnknownPool { .. } => Denial::new(DenialCode::UnknownPool, self.to_string()),
-            Self::Options(_) => Denial::new(DenialCode::Misconfigured, self.to_string()),
+            Self::Options(_) | Self::Class { .. } => Denial::new(DenialCode::Misconfigured, self.to_string()),
             Self::BadId(cause) => Denial::new(DenialCode::BadId, format!("{self}: {cause}")),
             Self::Refused(refusal) => Denial::from(refusal),
             Self::PoolUnreachable { .. } => Denial::new(DenialCode::PoolUnreachable, format!("{self}; try again")),

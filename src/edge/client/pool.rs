@@ -18,7 +18,7 @@ use crate::core::gateway::hint::Correction;
 use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome};
-use crate::core::stats::{MergedStats, merge};
+use crate::core::stats::MergedStats;
 use crate::edge::background;
 use crate::edge::js::CallError;
 use crate::edge::kv_cache::KvCache;
@@ -172,8 +172,7 @@ impl Pool {
     /// [`Error::PoolUnreachable`]. A shard that does not answer is listed as missing instead.
     pub async fn stats(&self) -> Result<MergedStats, Error> {
         if let Some(code) = &self.by_code {
-            let (answered, missing) = self.stats_by_code(code).await;
-            return Ok(merge(answered, missing));
+            return self.stats_by_code(code).await;
         }
         let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
         let stats = stats.map_err(|error| self.failed(error))?;

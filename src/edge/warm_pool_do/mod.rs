@@ -28,9 +28,10 @@ use driver::Driver;
 
 use super::{js, log};
 use crate::core::id::SessionId;
+use crate::core::plan::{Plan, PlanVersion};
 use crate::core::shard::{DrainCause, Event, Input};
 use crate::wire::agent::LeaseRequest;
-use crate::wire::shard::{AcquireReply, AcquireRequest, Forwarded};
+use crate::wire::shard::{AcquireReply, AcquireRequest, ClassReply, Forwarded};
 
 /// One shard of one pool.
 #[durable_object(alarm)]
@@ -150,7 +151,7 @@ impl WarmPool {
     /// The binding that leads to a class: see [`class`](super::class). Throws a `TypeError` when there is none, or more than one.
     #[wasm_bindgen(js_name = getBinding)]
     pub fn get_binding(&self, class: &str) -> Result<String, JsValue> {
-        Ok(self.driver.binding_of(class, None)?.to_string())
+        Ok(self.driver.binding_of(class, None).map_err(|error| type_error(&error))?.to_string())
     }
 
     /// The shard in numbers.
@@ -165,19 +166,27 @@ impl WarmPool {
         js::to_js(&self.driver.with(|shard| shard.plan().cloned())?)
     }
 
-    /// Takes a [`Plan`](crate::core::plan::Plan), or a [`ClassPlan`](crate::wire::shard::ClassPlan), unless the shard has a newer one; returns the
-    /// [`PlanVersion`](crate::core::plan::PlanVersion) it works by. A pool that no configuration has may be given its settings instead, with the keys that a
-    /// pool has in `pools.toml`.
+    /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by. A [`ClassPlan`](crate::wire::shard::ClassPlan) is
+    /// answered by a [`ClassReply`]. A pool that no configuration has may be given its settings instead, with the keys that a pool has in
+    /// `pools.toml`.
     pub fn configure(&self, config: JsValue) -> Result<JsValue, JsValue> {
         let is_there = |key| !js::get(&config, key).is_undefined();
-        let plan = match (is_there("version"), is_there("class")) {
-            (true, _) => js::from_js(config)?,
-            (false, true) => self.driver.plan_of_class(js::from_js(config)?)?,
-            (false, false) => self.driver.plan_of_settings(&config)?,
+        if is_there("class") {
+            return js::to_js(&match self.driver.plan_of_class(js::from_js(config)?) {
+                Ok(plan) => ClassReply::Heeded(self.take(plan)?),
+                Err(mistake) => ClassReply::Mistake(mistake.to_string()),
+            });
+        }
+        let plan = match is_there("version") {
+            true => js::from_js(config)?,
+            false => self.driver.plan_of_settings(&config)?,
         };
+        js::to_js(&self.take(plan)?)
+    }
+
+    fn take(&self, plan: Plan) -> Result<PlanVersion, JsValue> {
         self.driver.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
-        let version = self.driver.with(|shard| shard.plan().map(|plan| plan.version))?;
-        js::to_js(&version.unwrap_or_default())
+        Ok(self.driver.with(|shard| shard.plan().map(|plan| plan.version))?.unwrap_or_default())
     }
 
     /// Replaces every container that is not assigned. Returns how many were sent away.

@@ -13,7 +13,7 @@ use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use crate::core::shard::{Input, Shard};
 use crate::edge::bundled::bundled;
-use crate::edge::class;
+use crate::edge::class::{self, ClassError};
 use crate::edge::js::{self, CallError};
 use crate::edge::rpc::{CoordinatorClient, POOL_COORDINATOR, ShardClient};
 use crate::wire::coordinator::{PlanNews, ReportReply};
@@ -77,15 +77,15 @@ impl Driver {
     }
 
     /// A plan with the binding of this Worker that leads to the class.
-    pub fn plan_of_class(&self, ClassPlan { plan, class, named }: ClassPlan) -> Result<Plan, JsValue> {
+    pub fn plan_of_class(&self, ClassPlan { plan, class, named }: ClassPlan) -> Result<Plan, ClassError> {
         let guess = &plan.pool.container;
         let container = self.binding_of(&class, named.then_some(guess))?;
         Ok(Plan { pool: Pool { container, ..plan.pool }, ..plan })
     }
 
     /// The binding of this Worker that leads to a class.
-    pub fn binding_of(&self, class: &str, named: Option<&BindingName>) -> Result<BindingName, JsValue> {
-        class::binding_of(&self.env, class, named).map_err(|error| type_error(&error))
+    pub fn binding_of(&self, class: &str, named: Option<&BindingName>) -> Result<BindingName, ClassError> {
+        class::binding_of(&self.env, class, named)
     }
 
     /// The plan of a pool that is configured by code alone.

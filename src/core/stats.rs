@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::failure::{FailureClass, StartFailure};
 use super::id::ShardIndex;
 use super::outcome::{Outcome, Reason, RefusalCode};
 use super::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use super::shard::Shard;
-use crate::config::resolved::Millis;
+use crate::config::resolved::{Millis, Pool, PoolName};
 
 /// What happened in one shard since it was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +219,21 @@ pub struct MergedStats {
     pub missing: Vec<ShardIndex>,
     /// Each shard that did.
     pub shards: Vec<ShardStats>,
+}
+
+impl MergedStats {
+    /// The numbers beside the pool's name and configuration, as the admin API and clients have them.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: every number can be told.
+    pub fn document(&self, name: &PoolName, pool: &Pool) -> Result<Map<String, Value>, serde_json::Error> {
+        let mut document: Map<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
+        document.insert("name".to_owned(), name.as_str().into());
+        document.insert("config".to_owned(), pool.to_stats_json());
+        document.insert("maxInstances".to_owned(), pool.max_instances.into());
+        Ok(document)
+    }
 }
 
 /// Merges the answers of a pool's shards, of which `missing` gave none.

@@ -303,15 +303,10 @@ impl Driver {
                 Err(_) => missing.push(index),
             }
         }
-        let mut stats = serde_json::to_value(merge(answered, missing)).map_err(|error| error.to_string())?;
-        if let Some(fields) = stats.as_object_mut() {
-            fields.insert("name".to_owned(), json!(name));
-            fields.insert("config".to_owned(), pool.to_stats_json());
-            fields.insert("maxInstances".to_owned(), json!(pool.max_instances));
-            fields.insert("migration".to_owned(), json!(migration));
-            fields.insert("capacity".to_owned(), json!(capacity));
-        }
-        Ok(stats)
+        let mut stats = merge(answered, missing).document(name, pool).map_err(|error| error.to_string())?;
+        stats.insert("migration".to_owned(), json!(migration));
+        stats.insert("capacity".to_owned(), json!(capacity));
+        Ok(stats.into())
     }
 }
 

@@ -3,6 +3,7 @@
 //! A stub is made for each call, because one that has failed stays broken; making one sends nothing.
 
 use serde::Serialize;
+use serde_json::Value;
 use wasm_bindgen::JsValue;
 use worker::Env;
 
@@ -179,6 +180,13 @@ impl<'e> CoordinatorClient<'e> {
         let answer = self.stats(pool).await?;
         let text = js_sys::JSON::stringify(&answer).map_err(threw)?;
         Ok(text.into())
+    }
+
+    /// The statistics of one pool, with its name and configuration; none when the coordinator has no such pool.
+    pub async fn stats_of(&self, pool: &PoolName) -> Result<Option<Value>, CallError> {
+        let pools = js::get(&self.stats(Some(pool.as_str())).await?, "pools");
+        let first = js::get(&pools, "0");
+        if first.is_undefined() { Ok(None) } else { receive(first).map(Some) }
     }
 
     /// The statistics of one pool; none when the coordinator has no such pool.

@@ -134,20 +134,9 @@ impl ScriptPool {
         })
     }
 
-    /// The pool in numbers.
+    /// The pool in numbers, with its name and its configuration.
     pub fn stats(&self) -> Promise {
-        self.answer(async move |pool| {
-            let stats = pool.stats().await.map_err(|error| thrown(&error))?;
-            let mut stats = serde_json::to_value(stats).map_err(|error| js::js_error(&error.to_string()))?;
-            if let Some(stats) = stats.as_object_mut()
-                && let Some(settings) = pool.settings()
-            {
-                stats.entry("name").or_insert_with(|| json!(pool.name().as_str()));
-                stats.entry("config").or_insert_with(|| settings.to_stats_json());
-                stats.entry("maxInstances").or_insert_with(|| json!(settings.max_instances));
-            }
-            js::to_js(&stats)
-        })
+        self.answer(async move |pool| js::to_js(&pool.stats_document().await.map_err(|error| thrown(&error))?))
     }
 
     /// Replaces every container that is not assigned. Resolves to how many there were.

@@ -5,12 +5,15 @@
 
 import { env as ownEnv } from "cloudflare:workers";
 import * as rust from "../../build/index.js";
+import { poolRoutes } from "./bridge.mjs";
 import { durableObjects } from "./durable_objects.mjs";
 import { isPredecessor, retire } from "./predecessor.mjs";
 
 /** The configuration in the Worker's code, for every object of this isolate: what the wasm was built with is for another Worker. */
 let inCode = JSON.stringify({ pools: {} });
 const withCode = (env) => ({ ...env, WARM_POOLS_IN_CODE: inCode });
+
+export { poolRoutes };
 
 const classes = durableObjects(rust, withCode);
 export const { PoolCoordinator, ContainerAgent } = classes;

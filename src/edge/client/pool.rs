@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use futures::future::{Either, join_all, select};
+use serde_json::Value;
 use web_sys::Request;
 use worker::Env;
 
@@ -71,11 +72,6 @@ impl Pool {
     /// The binding of the container class.
     pub(crate) fn binding(&self) -> &BindingName {
         &self.container
-    }
-
-    /// The settings, where they are those of the Worker's code.
-    pub(crate) fn settings(&self) -> Option<&resolved::Pool> {
-        self.by_code.as_deref().map(|code| &code.settings)
     }
 
     /// The pool's name.
@@ -177,6 +173,21 @@ impl Pool {
         let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
         let stats = stats.map_err(|error| self.failed(error))?;
         stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None })
+    }
+
+    /// The same as the admin API has it, with the pool's name and configuration.
+    pub(crate) async fn stats_document(&self) -> Result<Value, Error> {
+        let Some(code) = &self.by_code else {
+            let stats = CoordinatorClient::new(&self.env).stats_of(&self.name).await;
+            let stats = stats.map_err(|error| self.failed(error))?;
+            return stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None });
+        };
+        let merged = self.stats_by_code(code).await?;
+        // The settings in force: the caller may have others.
+        let plan = self.shard(ShardIndex(0)).plan().await.ok().flatten();
+        let settings = plan.as_ref().map_or(&code.settings, |plan| &plan.pool);
+        let document = merged.document(&self.name, settings);
+        Ok(document.map_err(|error| self.failed(CallError::Threw(error.to_string())))?.into())
     }
 
     /// Replaces every container that is not assigned, as after a change of what they were started from. Returns how many

@@ -112,6 +112,16 @@ impl Plan {
         Self { fingerprint: Some(code.fingerprint), ..fixed }
     }
 
+    /// What a shard that works by `has` makes of this plan before it takes it: of two plans by code alone the first one's shard count
+    /// stays, for without a coordinator nobody would move the ids. None when the rest does not go with that.
+    pub fn over_count_of(self, has: Option<&Self>, index: ShardIndex) -> Option<Self> {
+        let fixed = |plan: &&Self| plan.version.version == 0 && plan.pool.shards != self.pool.shards;
+        let Some(has) = has.filter(fixed).filter(|_| self.version.version == 0) else { return Some(self) };
+        let pool = self.pool.with_shards(has.pool.shards)?;
+        let fixed = Self::fixed(self.version, pool, self.credits.map(|terms| terms.total), index);
+        Some(Self { fingerprint: self.fingerprint, active: self.active, ..fixed })
+    }
+
     /// Which settings by code these are, as long as the pool is there.
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
         self.fingerprint.as_ref().filter(|_| self.active)

@@ -198,8 +198,9 @@ export interface PoolSettings {
    * How many objects share the work of the pool. More of them take more requests a second; each id belongs to one. From
    * 1 to 256.
    *
-   * With {@link createWarmPool} keep it: by code alone, another count takes ids away from their containers. With
-   * {@link createWarmPools} and a {@link PoolCoordinator} it may be changed at any time.
+   * With {@link createWarmPool} the count that a pool had first stays in force, for nobody would move its ids; another one in the
+   * code costs a second call each time. With {@link createWarmPools} and a {@link PoolCoordinator} it may be changed at
+   * any time.
    *
    * @defaultValue `1`
    */

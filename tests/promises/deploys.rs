@@ -7,10 +7,10 @@ use cf_warm_pools::config::resolved::{Config, Millis};
 use cf_warm_pools::core::allotment::{ShardReport, Standing};
 use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
 use cf_warm_pools::core::id::ShardId;
-use cf_warm_pools::core::plan::Plan;
+use cf_warm_pools::core::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use cf_warm_pools::core::shard::{Input as ShardInput, Rows};
 
-use crate::world::World;
+use crate::world::{World, pool};
 
 const NOW: Millis = Millis(1_000);
 
@@ -158,6 +158,46 @@ fn a_shard_takes_what_a_newer_deploy_bundles_but_not_its_shard_count() {
         None,
         "the admin API outranks it"
     );
+}
+
+fn by_code(world: &World, stamp: u64, keys: &str) -> Plan {
+    let code = CodeVersion { stamp, fingerprint: Fingerprint::of(keys) };
+    Plan::by_code(code, pool(keys), world.shard.id().index)
+}
+
+#[test]
+fn settings_by_code_are_told_where_they_are_not_known() {
+    let mut world = World::unconfigured();
+    let (first, other) = (by_code(&world, 1, r#""warm_target": 1"#), by_code(&world, 1, r#""warm_target": 2"#));
+    let version = |plan: &Plan| CodeVersion { stamp: 1, fingerprint: plan.fingerprint.clone().unwrap() };
+    assert!(world.shard.not_told(&version(&first)).is_some(), "it knows nothing");
+    world.step(ShardInput::Configured(Box::new(first.clone())));
+    assert_eq!(world.shard.not_told(&version(&first)), None);
+    assert!(world.shard.not_told(&version(&other)).is_some());
+    world.restart();
+    assert_eq!(world.shard.not_told(&version(&first)), None, "it has written them down");
+    world.step(ShardInput::Configured(Box::new(other.clone())));
+    world.step(ShardInput::Configured(Box::new(first.clone())));
+    assert_eq!(world.shard.plan(), Some(&first), "of one deploy, who came last");
+}
+
+#[test]
+fn by_code_alone_the_shard_count_stays() {
+    let mut world = World::unconfigured();
+    world.step(ShardInput::Configured(Box::new(by_code(&world, 1, r#""warm_target": 4"#))));
+    let more = by_code(&world, 2, r#""warm_target": 8, "shards": 4"#);
+    world.step(ShardInput::Configured(Box::new(more.clone())));
+    let plan = world.shard.plan().unwrap().clone();
+    assert_eq!((plan.pool.shards.get(), plan.share.warm_target), (1, 8), "nobody would move the ids");
+    assert_eq!(plan.fingerprint, more.fingerprint);
+    let written = world.rows.clone();
+    world.step(ShardInput::Configured(Box::new(more)));
+    assert_eq!(world.shard.plan(), Some(&plan), "it is not taken again and again");
+    assert_eq!(world.rows, written);
+    let from_coordinator =
+        Plan { version: PlanVersion { version: 1, stamp: 2 }, ..by_code(&world, 2, r#""shards": 4"#) };
+    world.step(ShardInput::Configured(Box::new(from_coordinator)));
+    assert_eq!(world.shard.plan().unwrap().pool.shards.get(), 4);
 }
 
 #[test]

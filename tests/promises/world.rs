@@ -118,14 +118,21 @@ impl World {
     }
 
     pub fn with(keys: &str, script: Script) -> Self {
+        let mut world = Self { script, ..Self::unconfigured() };
+        world.configure(1, keys);
+        world
+    }
+
+    /// A shard that has no plan.
+    pub fn unconfigured() -> Self {
         let shard = ShardId { pool: "p".to_owned().try_into().unwrap(), index: ShardIndex(0) };
         let now = Millis(1_000_000);
-        let mut world = Self {
+        Self {
             now,
             shard: Shard::load(shard, Rows::default(), now),
             rows: Rows::default(),
             containers: BTreeMap::new(),
-            script,
+            script: Script::default(),
             answers: BTreeMap::new(),
             events: Vec::new(),
             reports: 0,
@@ -139,9 +146,7 @@ impl World {
             once_used: BTreeSet::new(),
             last_count: 0,
             lost_until: Millis(0),
-        };
-        world.configure(1, keys);
-        world
+        }
     }
 
     /// A world whose stock is full.

@@ -50,6 +50,7 @@ impl Spec {
 
 impl Shard {
     pub(super) fn configure(&mut self, now: Millis, plan: Plan, fx: &mut Effects<'_>) {
+        let Some(plan) = plan.over_count_of(self.plan.as_ref(), self.me.index) else { return };
         if self.plan.as_ref().is_some_and(|has| !plan.supersedes(has)) {
             return;
         }

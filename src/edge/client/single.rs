@@ -27,7 +27,7 @@ pub struct PoolOptions {
     pub warm_target: Option<u32>,
     /// How often health is checked and warm containers are kept from sleeping.
     pub refresh_interval: Option<Duration>,
-    /// How many objects share the pool's work. Keep it: by code alone, another count takes ids away from their containers. A
+    /// How many objects share the pool's work. By code alone the first count stays in force, for nobody would move the ids; a
     /// configuration may change it.
     pub shards: Option<u32>,
     /// The most containers at once, in whatever state.

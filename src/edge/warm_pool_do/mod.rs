@@ -28,7 +28,6 @@ use driver::Driver;
 
 use super::{js, log};
 use crate::core::id::SessionId;
-use crate::core::plan::{Plan, PlanVersion};
 use crate::core::shard::{DrainCause, Event, Input};
 use crate::wire::agent::LeaseRequest;
 use crate::wire::shard::{AcquireReply, AcquireRequest, ClassReply, Forwarded};
@@ -148,7 +147,8 @@ impl WarmPool {
         }
     }
 
-    /// The binding that leads to a class: see [`class`](super::class). Throws a `TypeError` when there is none, or more than one.
+    /// The binding that leads to the class which is told by what its namespace makes of a certain name. Throws a `TypeError` when there is
+    /// none, or more than one.
     #[wasm_bindgen(js_name = getBinding)]
     pub fn get_binding(&self, class: &str) -> Result<String, JsValue> {
         Ok(self.driver.binding_of(class, None).map_err(|error| type_error(&error))?.to_string())
@@ -166,27 +166,29 @@ impl WarmPool {
         js::to_js(&self.driver.with(|shard| shard.plan().cloned())?)
     }
 
-    /// Takes a [`Plan`] unless the shard has a newer one; returns the [`PlanVersion`] it works by. A [`ClassPlan`](crate::wire::shard::ClassPlan) is
+    /// Takes a [`Plan`](crate::core::plan::Plan) unless the shard has a newer one; returns the [`PlanVersion`](crate::core::plan::PlanVersion) it works by. A [`ClassPlan`](crate::wire::shard::ClassPlan) is
     /// answered by a [`ClassReply`]. A pool that no configuration has may be given its settings instead, with the keys that a pool has in
     /// `pools.toml`.
     pub fn configure(&self, config: JsValue) -> Result<JsValue, JsValue> {
         let is_there = |key| !js::get(&config, key).is_undefined();
-        if is_there("class") {
-            return js::to_js(&match self.driver.plan_of_class(js::from_js(config)?) {
-                Ok(plan) => ClassReply::Heeded(self.take(plan)?),
-                Err(mistake) => ClassReply::Mistake(mistake.to_string()),
-            });
-        }
-        let plan = match is_there("version") {
-            true => js::from_js(config)?,
-            false => self.driver.plan_of_settings(&config)?,
+        let (plan, by_class) = match (is_there("class"), is_there("version")) {
+            (true, _) => match self.driver.plan_of_class(js::from_js(config)?) {
+                Ok(plan) => (plan, true),
+                Err(mistake) => return js::to_js(&ClassReply::Mistake(mistake.to_string())),
+            },
+            (false, true) => (js::from_js(config)?, false),
+            (false, false) => (self.driver.plan_of_settings(&config)?, false),
         };
-        js::to_js(&self.take(plan)?)
-    }
-
-    fn take(&self, plan: Plan) -> Result<PlanVersion, JsValue> {
-        self.driver.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
-        Ok(self.driver.with(|shard| shard.plan().map(|plan| plan.version))?.unwrap_or_default())
+        let driver = Rc::clone(&self.driver);
+        let reply = move |version| if by_class { js::to_js(&ClassReply::Heeded(version)) } else { js::to_js(&version) };
+        if !driver.must_hear_count(&plan)? {
+            return reply(driver.take(plan)?);
+        }
+        let told = async move {
+            driver.ensure_plan().await?;
+            reply(driver.take(plan)?)
+        };
+        Ok(future_to_promise(told).into())
     }
 
     /// Replaces every container that is not assigned. Returns how many were sent away.

@@ -38,17 +38,19 @@ pub(super) fn plan_of_this_deploy(machine: &Shard, env: &Env) -> Option<Plan> {
 
 impl Driver {
     /// A shard that was never told its plan asks the coordinator once, because the shard count in force may be another
-    /// than the bundled one. If it does not answer, the pool's first shard is asked, which is in force under any count.
-    /// What is bundled will do when that one has no plan either, for then no id of the pool has a container.
+    /// than the bundled one. If there is none, or it does not answer, the pool's first shard is asked, which is in force under any
+    /// count. What is bundled will do when that one has no plan either, for then no id of the pool has a container.
     pub async fn ensure_plan(self: &Rc<Self>) -> Result<(), JsValue> {
         let has_plan = || self.with(|shard| shard.plan().is_some());
         if has_plan()? {
             return Ok(());
         }
-        let Err(error) = self.report(FIRST_PLAN_DEADLINE).await else { return self.take_bundled_plan(None) };
-        tracing::warn!(%error, "the coordinator did not answer a shard that has no plan yet");
-        if has_plan()? {
-            return Ok(());
+        if self.has_coordinator() {
+            let Err(error) = self.report(FIRST_PLAN_DEADLINE).await else { return self.take_bundled_plan(None) };
+            tracing::warn!(%error, "the coordinator did not answer a shard that has no plan yet");
+            if has_plan()? {
+                return Ok(());
+            }
         }
         let me = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
         if me.index == FIRST_SHARD {
@@ -74,6 +76,12 @@ impl Driver {
             self.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
         }
         Ok(())
+    }
+
+    /// Takes a plan unless the shard has a newer one. Returns the version it works by.
+    pub fn take(self: &Rc<Self>, plan: Plan) -> Result<PlanVersion, JsValue> {
+        self.drive(Input::Configured(Box::new(plan))).map_err(|error| js::js_error(&error))?;
+        Ok(self.with(|shard| shard.plan().map(|plan| plan.version))?.unwrap_or_default())
     }
 
     /// A plan with the binding of this Worker that leads to the class.
@@ -106,10 +114,20 @@ impl Driver {
         Ok(Plan::by_code(code, pool, id.index))
     }
 
+    fn has_coordinator(&self) -> bool {
+        self.env.durable_object(POOL_COORDINATOR).is_ok()
+    }
+
+    /// Whether the shard has to hear of the shard count in force before it may take a plan by code.
+    pub fn must_hear_count(&self, plan: &Plan) -> Result<bool, JsValue> {
+        let is_new = self.with(|shard| shard.plan().is_none() && shard.id().index != FIRST_SHARD)?;
+        Ok(is_new && plan.version.version == 0)
+    }
+
     /// Tells the coordinator how the shard stands, and takes a newer plan and what it is allotted.
     pub async fn report(self: &Rc<Self>, deadline: Millis) -> Result<(), CallError> {
-        if self.env.durable_object(POOL_COORDINATOR).is_err() {
-            // Without a coordinator the shards work by static shares.
+        if !self.has_coordinator() {
+            // The shards work by static shares.
             return Ok(());
         }
         let report =

@@ -2,7 +2,11 @@
 
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+
+/** The npm package, as it was built here. */
+const PACKAGE = fileURLToPath(new URL("../../npm/dist/index.js", import.meta.url));
 
 /**
  * The modules for miniflare, entry point first.
@@ -23,7 +27,7 @@ export async function bundle(main, define) {
     keepNames: true,
     define,
     logLevel: "silent",
-    plugins: [wasmModules(wasm)],
+    plugins: [wasmModules(wasm), ownPackage],
   }).catch((error) => {
     const first = error.errors?.[0];
     const place = first?.location ? ` (${first.location.file}:${first.location.line})` : "";
@@ -35,6 +39,18 @@ export async function bundle(main, define) {
   }
   return modules;
 }
+
+/** A Worker of this repository has the npm package without installing it; one that has installed it keeps what it has. */
+const ownPackage = {
+  name: "own-package",
+  setup(builder) {
+    builder.onResolve({ filter: /^cf-warm-pools$/ }, async ({ path: name, resolveDir, kind, pluginData }) => {
+      if (pluginData === ownPackage) return undefined;
+      const installed = await builder.resolve(name, { resolveDir, kind, pluginData: ownPackage });
+      return installed.errors.length === 0 ? installed : { path: PACKAGE };
+    });
+  },
+};
 
 function wasmModules(found) {
   return {

@@ -20,6 +20,7 @@ import { buildImage, findEngine, listContainers, removeContainers } from "./dock
 import * as state from "./state.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const OWN_CONFIG = path.join(ROOT, "wrangler.jsonc");
 const HELP = `node serve.mjs [options]
   --config FILE       wrangler configuration (default: the repository's wrangler.jsonc)
   --port N            default 8787; 0 takes a free one
@@ -41,7 +42,7 @@ function readArguments() {
   try {
     ({ values } = parseArgs({
       options: {
-        config: { type: "string", default: path.join(ROOT, "wrangler.jsonc") },
+        config: { type: "string", default: OWN_CONFIG },
         port: { type: "string", default: "8787" },
         containers: { type: "string", default: "auto" },
         state: { type: "string", default: path.join(ROOT, ".wrangler/dev") },
@@ -266,7 +267,7 @@ async function main() {
     state: storage.root,
   };
   if (options.json) console.log(JSON.stringify(ready));
-  else banner(ready, reason);
+  else banner(ready, reason, options.config === OWN_CONFIG);
 }
 
 /** Local workerd has no clock for cron triggers. One run is what the first minute after a deploy brings. */
@@ -281,18 +282,24 @@ async function runCron(miniflare, crons) {
   }
 }
 
-function banner({ url, containers, engine, state: directory }, reason) {
+function banner({ url, containers, engine, state: directory }, reason, isOwn) {
   const what =
     containers === "docker"
       ? `real containers, Docker ${engine} (\`docker ps\` shows them)`
       : `EMULATED CONTAINERS: no process runs behind them (${reason})`;
+  const token = process.env.ADMIN_TOKEN ? "$ADMIN_TOKEN" : "dev";
+  const examples = isOwn
+    ? [
+        `curl -i -H 'x-session-id: alice' ${url}/counter/`,
+        `curl -H 'Authorization: Bearer ${token}' ${url}/_warm/v1/pools`,
+      ]
+    : [`curl -i -H 'x-session-id: alice' ${url}/`];
   console.log(`
   cf-warm-pools on ${url}
   ${what}
   storage in ${path.relative(process.cwd(), directory) || "."}; Ctrl-C ends everything
 
-  curl -i -H 'x-session-id: alice' ${url}/counter/
-  curl -H 'Authorization: Bearer ${process.env.ADMIN_TOKEN ? "$ADMIN_TOKEN" : "dev"}' ${url}/_warm/v1/pools
+  ${examples.join("\n  ")}
 `);
 }
 

@@ -1,8 +1,8 @@
-//! `cargo xtask dev`: the Worker of wrangler.jsonc on local workerd.
+//! `cargo xtask dev`: the Worker of wrangler.jsonc, or of another configuration, on local workerd.
 //!
 //! The serving is `xtask/harness/serve.mjs`, which the tests use too.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -23,9 +23,12 @@ pub struct Arguments {
     /// Begin with empty storage
     #[arg(long)]
     fresh: bool,
-    /// Where storage is kept [default: .wrangler/dev]
+    /// Where storage is kept [default: .wrangler/dev, for another Worker .wrangler and the name of its folder]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Serve another Worker, such as example/typescript/wrangler.jsonc, which gets the npm package as it is built here
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,8 +57,10 @@ impl Containers {
 ///
 /// When the configuration and `wrangler.jsonc` do not agree, or something does not build.
 pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Result<ExitCode> {
-    bindings::check(workspace)?;
-    bindings::check_variable(workspace)?;
+    if arguments.config.is_none() {
+        bindings::check(workspace)?;
+        bindings::check_variable(workspace)?;
+    }
     let real = match arguments.containers {
         Containers::Docker => true,
         Containers::Emulated => false,
@@ -76,8 +81,13 @@ pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Resul
     if arguments.fresh {
         serve.arg("--fresh");
     }
-    if let Some(state) = &arguments.state {
+    let folder = arguments.config.as_deref().and_then(Path::parent).and_then(Path::file_name);
+    let own_state = folder.map(|folder| workspace.root().join(".wrangler").join(folder));
+    if let Some(state) = arguments.state.as_ref().or(own_state.as_ref()) {
         serve.arg("--state").arg(state);
+    }
+    if let Some(config) = &arguments.config {
+        serve.arg("--config").arg(config);
     }
     let status = process::foreground(&mut serve)?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

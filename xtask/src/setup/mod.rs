@@ -20,6 +20,7 @@ mod debian;
 mod llvm;
 mod node;
 mod npm;
+mod paths;
 pub mod rustup;
 mod wasm_target;
 
@@ -52,6 +53,8 @@ pub struct Tools {
     wasm_bindgen: PathBuf,
     wasm_opt: PathBuf,
     esbuild: PathBuf,
+    /// For rustc, when it compiles for wasm.
+    remapping: String,
 }
 
 impl Tools {
@@ -78,6 +81,7 @@ impl Tools {
         let folders = [self.wasm.path(), self.node.parent().map(PathBuf::from)];
         command
             .env("PATH", prepend_path(folders.into_iter().flatten())?)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", &self.remapping)
             .env("WASM_BINDGEN_BIN", &self.wasm_bindgen)
             .env("WASM_OPT_BIN", &self.wasm_opt)
             .env("ESBUILD_BIN", &self.esbuild);
@@ -112,6 +116,7 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
         wasm_bindgen,
         wasm_opt: npm::program(workspace, "wasm-opt"),
         esbuild: npm::program(workspace, "esbuild"),
+        remapping: paths::remapping(),
     };
     progress(&format!("ready ({:.1} s)", started.elapsed().as_secs_f32()));
     Ok(tools)

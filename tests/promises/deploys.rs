@@ -135,7 +135,7 @@ fn every_shard_is_told_until_it_acknowledges() {
         let warm_target = machine.allotment_of(&shard).unwrap().warm_target;
         let standing = Some(Standing { warm_target, ..Standing::default() });
         let report = ShardReport { shard, plan: Some(version), standing };
-        step(&mut machine, Input::Reported(Box::new(report)));
+        step(&mut machine, Input::Answered(Box::new(report)));
     }
     assert_eq!(machine.next_timeout(), None);
 }

@@ -177,12 +177,12 @@ impl Desk {
         self.machine.version()
     }
 
-    /// Those report that have not been heard to know what they have.
+    /// Those answer that have not been heard to know what they have.
     pub fn confirm(&mut self) {
         let untold = self.ledger.iter().filter(|(_, row)| row.untold).map(|(shard, _)| shard.to_string());
         for name in untold.collect::<Vec<_>>() {
             let credits = self.credits(&name, 0, 0);
-            self.report(&name, Standing { credits, ..Standing::default() });
+            self.answer(&name, Standing { credits, ..Standing::default() });
         }
     }
 

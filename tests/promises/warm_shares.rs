@@ -2,7 +2,7 @@
 
 use cf_warm_pools::config::resolved::{Config, Millis};
 use cf_warm_pools::core::allotment::Standing;
-use cf_warm_pools::core::coordinator::{DEMAND_KNOWN_AFTER, MIN_STOCK, Write};
+use cf_warm_pools::core::coordinator::{DEMAND_KNOWN_AFTER, Input, MIN_STOCK, TELL_AGAIN, Write};
 use cf_warm_pools::core::stats::Counts;
 use proptest::prelude::*;
 
@@ -155,6 +155,7 @@ fn one_that_gets_a_share_and_does_not_report_is_told() {
     let mut desk = Desk::with(stock(20, 4));
     refreshes(&mut desk, 4, &[0, 0, 100_000, 100_000]);
     assert_eq!(shares(&desk, 4), [0, 0, 10, 10]);
+    desk.confirm();
     desk.later(Millis(3 * REFRESH.0));
     // Of the two only one is left that anybody asks; the first by number takes the other's place.
     let (_, _, fx) = desk.report("a/2", demand(100_000));
@@ -163,6 +164,19 @@ fn one_that_gets_a_share_and_does_not_report_is_told() {
         let before = [0, 0, 10, 10][index];
         assert_eq!(told.contains(&format!("a/{index}")), share != before && index != 2, "{index}: {share}");
     }
+}
+
+#[test]
+fn one_that_says_by_itself_that_it_has_its_share_is_asked_once_when_it_falls_silent() {
+    // The report may be older than the share: it had as much before.
+    let mut desk = Desk::with(stock(4, 1));
+    desk.report("a/0", demand(1_000));
+    desk.later(TELL_AGAIN);
+    assert_eq!(told(&desk.step(Input::Woken)), ["a/0"]);
+    desk.answer("a/0", demand(1_000));
+    desk.later(TELL_AGAIN);
+    assert_eq!(told(&desk.step(Input::Woken)), [""; 0]);
+    assert_eq!(desk.machine.next_timeout(), None, "nothing is due");
 }
 
 proptest! {

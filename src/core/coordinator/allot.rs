@@ -10,6 +10,13 @@ use crate::core::plan::PlanVersion;
 
 /// How long after a shard was told what it has, and has not been heard to know it, it is told again.
 pub const TELL_AGAIN: Millis = Millis::from_secs(10);
+/// Whether a shard answers the coordinator, or reports by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Yes,
+    No,
+}
+
 /// How many siblings a shard is told of that have stock.
 pub const MAX_STOCKED: usize = 8;
 
@@ -33,15 +40,17 @@ impl Coordinator {
         })
     }
 
-    /// Notes whether a shard goes by what it is allotted.
-    pub(super) fn note_told(&mut self, shard: &ShardId, plan: PlanVersion, standing: &Standing) {
+    /// Notes whether a shard goes by what it is allotted. What it says by itself may be older than its last answer, for a report can
+    /// be long on its way: then only that it does not counts.
+    pub(super) fn note_told(&mut self, shard: &ShardId, plan: PlanVersion, standing: &Standing, asked: Asked) {
         let row = self.ledger.row(shard);
         let given = self.terms_of(&shard.pool).map_or(Some(row.given), |terms| {
             standing.credits.filter(|credits| credits.generation == terms.generation).map(|credits| credits.given)
         });
         let is_current = !self.registry.is_behind(shard, Some(plan));
         let knows = given == Some(row.given) && standing.warm_target == row.warm_target;
-        if is_current && row.untold == knows {
+        let counts = !knows || asked == Asked::Yes;
+        if is_current && row.untold == knows && counts {
             self.ledger.update(shard, |row| row.untold = !knows);
         }
     }

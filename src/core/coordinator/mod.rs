@@ -37,6 +37,7 @@ use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::{PLAN_FORMAT, Plan, PlanVersion, Share};
 
+use allot::Asked;
 pub use allot::{MAX_STOCKED, TELL_AGAIN};
 pub use credits::Capacity;
 pub use ledger::LedgerRow;
@@ -195,13 +196,13 @@ impl Coordinator {
                 if self.registry.knows(&report.shard) {
                     self.outbox.replied(&report.shard);
                     self.replying = Some(report.shard.clone());
-                    self.reported(*report, fx);
+                    self.reported(*report, Asked::No, fx);
                 }
             }
             Input::Answered(report) => {
                 self.outbox.answered(&report.shard);
                 if self.registry.knows(&report.shard) {
-                    self.reported(*report, fx);
+                    self.reported(*report, Asked::Yes, fx);
                 }
             }
             Input::AllotFailed(shard) => self.outbox.failed(shard, now),
@@ -328,13 +329,13 @@ impl Coordinator {
         }
     }
 
-    fn reported(&mut self, report: ShardReport, fx: &mut Effects) {
+    fn reported(&mut self, report: ShardReport, asked: Asked, fx: &mut Effects) {
         let ShardReport { shard, plan, standing } = report;
         let Some(plan) = plan else { return self.hear_nothing(&shard) };
         self.acknowledge(&shard, plan, fx);
         let Some(standing) = standing else { return self.hear_nothing(&shard) };
         let (to_move, no_room_for) = (standing.to_move, standing.no_room_for);
-        self.note_told(&shard, plan, &standing);
+        self.note_told(&shard, plan, &standing, asked);
         self.take_credits(&shard, standing.credits);
         self.hear(&shard, plan, standing);
         self.note_room(&shard, no_room_for);

@@ -12,7 +12,9 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::Env;
 
+use super::client::ByCode;
 use super::js;
+use super::rpc::POOL_COORDINATOR;
 use crate::config::resolved::{Pool, PoolName};
 use crate::config::{Config, ConfigErrors, parse_json};
 use crate::core::coordinator::ConfigSource;
@@ -39,14 +41,18 @@ pub struct Bundled {
     pub stamp: u64,
     /// What is wrong with the variable, if it was refused.
     pub errors: Option<ConfigErrors>,
+    /// Whether the Worker has a coordinator.
+    pub has_coordinator: bool,
     /// The configuration in the Worker's code, as it was given.
     in_code: Option<String>,
+    /// Its pools, where it is what this deploy brings.
+    codes: BTreeMap<PoolName, Rc<ByCode>>,
 }
 
 impl Bundled {
-    /// Whether what it has comes from the Worker's code.
-    pub fn is_in_code(&self) -> bool {
-        self.in_code.is_some() && self.source == ConfigSource::Bundled && !self.config.pools.is_empty()
+    /// The settings of a pool, where they come from the Worker's code.
+    pub fn code_of(&self, name: &PoolName) -> Option<&Rc<ByCode>> {
+        self.codes.get(name)
     }
 
     /// A pool, with the most containers it may have.
@@ -93,10 +99,13 @@ pub fn bundled(env: &Env) -> Rc<Bundled> {
 
 fn read(env: &Env) -> Bundled {
     let stamp = uploaded_at(env).unwrap_or(0).max(embedded::BUILT_AT.0);
-    let in_code = in_code(env);
+    let (in_code, has_coordinator) = (in_code(env), env.durable_object(POOL_COORDINATOR).is_ok());
     let made = |config: Config, source, stamp, errors| {
         let limits = share::limits(&config);
-        Bundled { config, limits, source, stamp, errors, in_code: in_code.clone() }
+        let is_code = in_code.is_some() && source == ConfigSource::Bundled;
+        let pools = config.pools.iter().filter(|_| is_code);
+        let codes = pools.map(|(name, pool)| (name.clone(), Rc::new(ByCode::new(stamp, pool.clone(), None)))).collect();
+        Bundled { config, limits, source, stamp, errors, has_coordinator, in_code: in_code.clone(), codes }
     };
     let variable = env.var(VARIABLE).ok().map(|text| text.to_string()).filter(|text| !text.trim().is_empty());
     let errors = match variable.map(|text| parse_json(&text)) {

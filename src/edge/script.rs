@@ -3,7 +3,6 @@
 //! Values are plain objects. A call that gets no container throws an `Error` with a `code` and, where a retry has a chance,
 //! `retryAfterMillis`; what only other code can mend is a `TypeError`.
 
-use std::cell::RefCell;
 use std::future::Future;
 
 use js_sys::{Promise, Reflect};
@@ -13,12 +12,11 @@ use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Request, Response};
 use worker::Env;
 
-use super::bundled::{bundled, refresh};
+use super::bundled::refresh;
 use super::class::{ClassError, binding_of};
 use super::client::{self, Class, Container, Error, Pool, isolate};
-use super::rpc::POOL_COORDINATOR;
 use super::{gateway, js, log};
-use crate::config::resolved::{self, Millis};
+use crate::config::resolved::Millis;
 use crate::config::{Config, ConfigErrors, limits, parse_value};
 use crate::core::id::{SessionId, ShardIndex};
 use crate::core::outcome::Assignment;
@@ -35,8 +33,8 @@ pub struct ScriptPool {
 enum Source {
     /// Settings in the Worker's code.
     Code(Pool),
-    /// The configuration, of which the pool is taken anew when that has changed.
-    Config { env: Env, name: String, made: RefCell<Option<Box<(resolved::Pool, Pool)>>> },
+    /// The configuration, of which the pool is taken anew with each call, for that may have changed.
+    Config { env: Env, name: String },
 }
 
 #[wasm_bindgen]
@@ -50,7 +48,7 @@ impl ScriptPool {
         log::init();
         let source = match (settings, class) {
             (Some(settings), Some(class)) => in_code(&env, &name, &settings, class).map(Source::Code),
-            (Some(_), None) | (None, _) => Ok(Source::Config { env, name, made: RefCell::new(None) }),
+            (Some(_), None) | (None, _) => Ok(Source::Config { env, name }),
         };
         Self { source }
     }
@@ -68,25 +66,12 @@ impl ScriptPool {
     }
 
     fn pool(&self) -> Result<Pool, JsValue> {
-        let (env, name, made) = match &self.source {
+        let (env, name) = match &self.source {
             Ok(Source::Code(pool)) => return Ok(pool.clone()),
-            Ok(Source::Config { env, name, made }) => (env, name, made),
+            Ok(Source::Config { env, name }) => (env, name),
             Err(mistakes) => return Err(type_error(mistakes)),
         };
-        let config = isolate::config(env);
-        let pool = client::find(env, &config, name).map_err(|error| thrown(&error))?;
-        let Some(settings) = config.pools.get(pool.name()).filter(|_| bundled(env).is_in_code()) else {
-            return Ok(pool);
-        };
-        let mut made = made.try_borrow_mut().map_err(|error| js::js_error(&error.to_string()))?;
-        if let Some((of, pool)) = made.as_deref()
-            && of == settings
-        {
-            return Ok(pool.clone());
-        }
-        let pool = pool.in_code(settings, env.durable_object(POOL_COORDINATOR).is_ok());
-        *made = Some(Box::new((settings.clone(), pool.clone())));
-        Ok(pool)
+        client::find(env, &isolate::config(env), name).map_err(|error| thrown(&error))
     }
 
     /// Does something with the pool, and answers later.

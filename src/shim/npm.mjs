@@ -190,7 +190,8 @@ class Containers {
       get: (target, key) => {
         if (key === "fetch") return fetch;
         const value = Reflect.get(target, key);
-        return typeof value === "function" ? value.bind(target) : value;
+        // Not by `bind`, which would be taken for a method of the object behind the stub.
+        return typeof value === "function" ? (...args) => Reflect.apply(value, target, args) : value;
       },
     });
   }

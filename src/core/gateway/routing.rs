@@ -25,6 +25,8 @@ pub const REFRESH_EVERY: Millis = Millis::from_secs(5);
 pub struct Routing {
     /// When the configuration that the Worker carries was made.
     carried_stamp: u64,
+    /// Whether there are pools in it.
+    carries_pools: bool,
     version: PlanVersion,
     source: ConfigSource,
     config: Rc<Config>,
@@ -45,6 +47,7 @@ impl Routing {
         let version = PlanVersion { version: 0, stamp };
         Self {
             carried_stamp: stamp,
+            carries_pools: !config.pools.is_empty(),
             version,
             source,
             config,
@@ -146,7 +149,8 @@ impl Routing {
     }
 
     /// The coordinator says that this one is in force. Returns whether it is taken: it must be newer, and, unless an
-    /// administrator set it, no older than what this Worker carries, of which the coordinator may not have heard yet. What
+    /// administrator set it, no older than what this Worker carries, of which the coordinator may not have heard yet. Nor is it taken
+    /// when it has no pools and comes from this very deploy: the code that has them has not run where the coordinator is. What
     /// shards have told of newer plans still holds.
     pub fn adopt(&mut self, in_force: InForce) -> bool {
         let InForce { version, source, config, moving_from, credits } = in_force;
@@ -155,8 +159,12 @@ impl Routing {
             ConfigSource::Admin => false,
             ConfigSource::Bundled | ConfigSource::Var => version.stamp < self.carried_stamp,
         };
+        let has_not_run = source == ConfigSource::Bundled
+            && version.stamp == self.carried_stamp
+            && self.carries_pools
+            && config.pools.is_empty();
         let known = version <= self.version && !mutants::on(Mutant::RoutingFlipsBack);
-        if known || outdated || mutants::on(Mutant::RoutingStandsStill) {
+        if known || outdated || has_not_run || mutants::on(Mutant::RoutingStandsStill) {
             return false;
         }
         self.version = version;
@@ -225,6 +233,18 @@ mod tests {
         assert_eq!(routing.question(Millis(15_000)), Some(version(1, 100)));
         routing.confirm();
         assert_eq!(routing.question_without_route(Millis(15_001)), None, "it has answered");
+    }
+
+    #[test]
+    fn a_coordinator_that_has_not_run_the_code_with_the_pools_does_not_take_them_away() {
+        let config = crate::config::parse_json(r#"{"pools": {"p": {"container": "C"}}}"#).unwrap();
+        let mut routing = Routing::carried(Rc::new(config.clone()), Bundled, 100);
+        assert!(!routing.adopt(in_force(1, 100, Bundled)), "it has none, of the same deploy");
+        assert!(routing.config().pools.len() == 1);
+        assert!(routing.adopt(InForce { config, ..in_force(2, 100, Bundled) }));
+        assert!(routing.adopt(in_force(3, 101, Bundled)), "a later deploy has none");
+        let mut routing = Routing::carried(Rc::clone(routing.config()), Bundled, 100);
+        assert!(routing.adopt(in_force(1, 100, Admin)), "an administrator has taken them away");
     }
 
     #[test]

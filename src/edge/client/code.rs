@@ -12,11 +12,10 @@ use crate::core::id::ShardIndex;
 use crate::core::plan::{CodeVersion, Fingerprint, Plan};
 use crate::core::stats::{MergedStats, merge};
 use crate::edge::background;
-use crate::edge::bundled::bundled;
 use crate::wire::shard::{ClassPlan, ClassReply};
 
 /// The settings that the code of the Worker gives a pool.
-pub(super) struct ByCode {
+pub(crate) struct ByCode {
     pub settings: resolved::Pool,
     pub version: CodeVersion,
     /// What tells the container class where its binding is not known for certain.
@@ -33,9 +32,10 @@ pub(crate) struct Class {
 }
 
 impl ByCode {
-    pub fn new(env: &worker::Env, settings: resolved::Pool, class: Option<Class>) -> Self {
+    /// Of code whose deploy was made at `stamp`.
+    pub fn new(stamp: u64, settings: resolved::Pool, class: Option<Class>) -> Self {
         let text = serde_json::json!([settings, class.as_ref().map(|class| &class.id)]).to_string();
-        let version = CodeVersion { stamp: bundled(env).stamp, fingerprint: Fingerprint::of(&text) };
+        let version = CodeVersion { stamp, fingerprint: Fingerprint::of(&text) };
         Self { settings, version, class }
     }
 

@@ -25,6 +25,8 @@ pub(crate) mod isolate;
 mod pool;
 mod single;
 
+use std::rc::Rc;
+
 use strsim::normalized_damerau_levenshtein;
 use worker::Env;
 
@@ -34,14 +36,13 @@ pub use crate::core::id::{ContainerId, Epoch, SessionIdError, ShardIndex};
 pub use crate::core::outcome::{Outcome, Reason, Refusal, RefusalCode};
 pub use crate::core::stats::MergedStats;
 pub use crate::edge::js::CallError;
-pub(crate) use code::Class;
+pub(crate) use code::{ByCode, Class};
 pub use container::Container;
 pub use error::Error;
 pub use pool::Pool;
 pub use single::{DEFAULT_POOL_NAME, PoolHandle, PoolOptions, create_warm_pool, get_warm_pool};
 
-use code::ByCode;
-
+use super::bundled::bundled;
 use super::rpc::WARM_POOL;
 use crate::config::Config;
 use crate::config::resolved::PoolName;
@@ -94,12 +95,17 @@ pub(crate) fn find(env: &Env, config: &Config, name: &str) -> Result<Pool, Error
 
 /// The pool of a name in a configuration.
 pub(crate) fn of(env: &Env, config: &Config, name: &PoolName) -> Option<Pool> {
-    config.pools.get(name).map(|settings| Pool::configured(env, name, settings))
+    let pool = Pool::configured(env, name, config.pools.get(name)?);
+    let bundled = bundled(env);
+    Some(match bundled.code_of(name) {
+        None => pool,
+        Some(code) => pool.in_code(Rc::clone(code), bundled.has_coordinator),
+    })
 }
 
 /// A pool that the Worker's code configures; its class may have to be found.
 pub(crate) fn by_code(env: &Env, name: &PoolName, settings: crate::config::Pool, class: Option<Class>) -> Pool {
-    Pool::by_code(env, name, ByCode::new(env, settings, class))
+    Pool::by_code(env, name, ByCode::new(bundled(env).stamp, settings, class))
 }
 
 fn check_binding(env: &Env) -> Result<(), Error> {

@@ -59,13 +59,12 @@ impl Pool {
         Self { by_code: Some(Rc::new(code)), ..pool }
     }
 
-    /// A pool of the configuration that the Worker has in its code: `settings`. A coordinator puts it in force; shards that have not
-    /// heard of it by then are told here.
-    pub(crate) fn in_code(self, settings: &resolved::Pool, has_coordinator: bool) -> Self {
-        let code = Some(Rc::new(ByCode::new(&self.env, settings.clone(), None)));
+    /// A pool of the configuration that the Worker has in its code. A coordinator puts that in force; shards that have not heard
+    /// of it by then are told here.
+    pub(super) fn in_code(self, code: Rc<ByCode>, has_coordinator: bool) -> Self {
         match has_coordinator {
-            true => Self { fallback: code, ..self },
-            false => Self { by_code: code, ..self },
+            true => Self { fallback: Some(code), ..self },
+            false => Self { by_code: Some(code), ..self },
         }
     }
 

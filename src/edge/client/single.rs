@@ -11,6 +11,7 @@ use super::error::Error;
 use super::pool::Pool;
 use crate::config::parse_value;
 use crate::config::resolved::{PoolName, Start};
+use crate::edge::bundled::bundled;
 use crate::edge::js::CallError;
 use crate::edge::rpc::ShardClient;
 
@@ -65,7 +66,7 @@ pub fn create_warm_pool(env: &Env, container: &str, options: &PoolOptions) -> Re
     let config = parse_value(&document(name, container, options)).map_err(Error::Options)?;
     // The document has exactly one pool, and it is valid.
     let (name, settings) = config.pools.into_iter().next().ok_or_else(|| unknown(name))?;
-    Ok(Pool::by_code(env, &name, ByCode::new(env, settings, None)))
+    Ok(Pool::by_code(env, &name, ByCode::new(bundled(env).stamp, settings, None)))
 }
 
 /// A pool by name, configured elsewhere: for reporting to it that a container has stopped.

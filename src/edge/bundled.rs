@@ -55,6 +55,12 @@ impl Bundled {
         self.codes.get(name)
     }
 
+    /// Whether the shards hear of their pools from callers alone: their settings come from the Worker's code, and it has no
+    /// coordinator.
+    pub fn is_alone(&self) -> bool {
+        !self.has_coordinator && !self.codes.is_empty()
+    }
+
     /// A pool, with the most containers it may have.
     pub fn pool(&self, name: &PoolName) -> Option<(&Pool, Option<u32>)> {
         self.config.pools.get(name).map(|pool| (pool, self.limits.get(name).copied()))

@@ -16,7 +16,7 @@ use super::bundled::refresh;
 use super::class::{ClassError, binding_of};
 use super::client::{self, Class, Container, Error, Pool, isolate};
 use super::{gateway, js, log};
-use crate::config::resolved::Millis;
+use crate::config::resolved::{BindingName, Millis};
 use crate::config::{Config, ConfigErrors, limits, parse_value};
 use crate::core::id::{SessionId, ShardIndex};
 use crate::core::outcome::Assignment;
@@ -208,6 +208,12 @@ fn answer(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Pro
 fn in_code(env: &Env, name: &str, settings: &str, class: String) -> Result<Pool, String> {
     let mut settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
     let named = settings.get("container").is_some();
+    if let Some(named) = settings.get("container").and_then(Value::as_str)
+        && let Ok(named) = BindingName::try_from(named.to_owned())
+        && env.durable_object(named.as_str()).is_ok()
+    {
+        binding_of(env, &class, Some(&named)).map_err(|error| error.to_string())?;
+    }
     if let Some(object) = settings.as_object_mut()
         && !named
     {

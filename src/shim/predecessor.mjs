@@ -6,6 +6,8 @@
 
 /** How soon what could not be destroyed is tried again, in ms. */
 const AGAIN = 60_000;
+/** How long a destruction may take, in ms. */
+const PATIENCE = 30_000;
 /** The bindings by which the two reach their containers. */
 const BINDINGS = ["CONTAINER", "Sandbox"];
 
@@ -20,12 +22,15 @@ export async function retire(ctx, env) {
   const warm = await ctx.storage.get("warmContainers");
   if (!(warm instanceof Set) || warm.size === 0 || namespace === undefined) return;
   const destroyed = await Promise.all(
-    [...warm].map((container) =>
-      namespace.get(namespace.idFromName(container)).destroy().then(
+    [...warm].map(async (container) => {
+      const gone = namespace.get(namespace.idFromName(container)).destroy();
+      // One that hangs must not keep the others on the books.
+      const late = scheduler.wait(PATIENCE).then(() => Promise.reject(new Error("late")));
+      return Promise.race([gone, late]).then(
         () => container,
         () => undefined,
-      ),
-    ),
+      );
+    }),
   );
   const left = new Set([...warm].filter((container) => !destroyed.includes(container)));
   await ctx.storage.put("warmContainers", left);

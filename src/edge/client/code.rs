@@ -124,6 +124,14 @@ impl Pool {
         Ok(merge(answered, missing))
     }
 
+    /// Tells every shard that has no settings yet those that code gives this pool, so that it fills its stock.
+    pub(crate) async fn tell_all(&self) {
+        let Some(code) = &self.by_code else { return };
+        if let Err(error) = self.stats_by_code(code).await {
+            tracing::warn!(pool = %self.name, %error, "the shards of a pool could not be told its settings");
+        }
+    }
+
     /// Tells a shard that was asked for a container and does not heed the settings.
     pub(super) async fn tell_first(&self, code: &ByCode, shard: ShardIndex) -> Result<(), Error> {
         self.tell(code, shard).await?;

@@ -17,6 +17,7 @@
 //! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, and are closed while the Worker has no such secret. Before a
 //! caller has shown the token, it learns nothing but that.
 
+use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Request, Response};
@@ -35,7 +36,7 @@ use crate::core::outcome::Assignment;
 use crate::edge::bundled::{VARIABLE, bundled};
 use crate::edge::client::{self, Error, Pool, isolate};
 use crate::edge::js::{self, CallError};
-use crate::edge::rpc::CoordinatorClient;
+use crate::edge::rpc::{CoordinatorClient, POOL_COORDINATOR};
 use crate::wire::coordinator::ConfigView;
 
 /// The secret that opens the admin API.
@@ -55,11 +56,16 @@ pub async fn handle(request: &Request, env: &Env, path: &str) -> Result<Response
             Ok(response) => Ok(response),
             Err(Failure::Told(response)) => response,
             Err(Failure::Error(error)) => reply::denial(&tell(&error)),
-            Err(Failure::Coordinator(error)) => {
-                tracing::warn!(%error, "the coordinator could not be reached");
-                let message = "the coordinator could not be reached; try again";
-                reply::error(503, "pool_unreachable", message, &[("retry-after", "1")])
-            }
+            Err(Failure::Coordinator(error)) => match env.durable_object(POOL_COORDINATOR) {
+                Ok(_) => {
+                    tracing::warn!(%error, "the coordinator could not be reached");
+                    let message = "the coordinator could not be reached; try again";
+                    reply::error(503, "pool_unreachable", message, &[("retry-after", "1")])
+                }
+                Err(source) => {
+                    reply::denial(&tell(&Error::MissingBinding { binding: POOL_COORDINATOR.to_owned(), source }))
+                }
+            },
             Err(Failure::Runtime(error)) => Err(error),
         },
         Err(Miss::NotFound) => reply::error(404, "not_found", "the admin API has no such path", &[]),
@@ -115,6 +121,7 @@ async fn perform(request: &Request, env: &Env, call: Call) -> Result<Response, F
     let coordinator = CoordinatorClient::new(env);
     let response = match call {
         Call::Healthz => healthz(env),
+        Call::ListPools if bundled(env).is_alone() => list_pools(env).await?,
         Call::ListPools => reply::text(200, &coordinator.stats_json(None).await?),
         Call::ShowPool(name) => show_pool(env, &name).await?,
         Call::LookUp(name, id) => {
@@ -175,7 +182,19 @@ fn healthz(env: &Env) -> Result<Response, JsValue> {
     reply::json(200, &body)
 }
 
+/// Without a coordinator every pool is asked by itself.
+async fn list_pools(env: &Env) -> Result<Result<Response, JsValue>, Failure> {
+    let config = isolate::config(env);
+    let pools: Vec<Pool> = config.pools.keys().filter_map(|name| client::of(env, &config, name)).collect();
+    let stats: Vec<Value> =
+        join_all(pools.iter().map(Pool::stats_document)).await.into_iter().collect::<Result<_, _>>()?;
+    Ok(reply::json(200, &json!({ "pools": stats })))
+}
+
 async fn show_pool(env: &Env, name: &str) -> Result<Result<Response, JsValue>, Failure> {
+    if bundled(env).is_alone() {
+        return Ok(reply::json(200, &pool(env, name).await?.stats_document().await?));
+    }
     let stats = CoordinatorClient::new(env).stats_json(Some(name)).await?;
     let stats: Value = serde_json::from_str(&stats).unwrap_or_default();
     match stats.pointer("/pools/0") {

@@ -31,10 +31,12 @@ mod admin;
 mod body;
 mod reply;
 
+use futures::future::join_all;
 use web_sys::{Request, Response};
 use worker::Env;
 
-use super::client::{self, Error, isolate};
+use super::bundled::bundled;
+use super::client::{self, Error, Pool, isolate};
 use super::log;
 use crate::core::gateway::{Denial, DenialCode, Target, session_id};
 use crate::edge::rpc::CoordinatorClient;
@@ -63,6 +65,12 @@ pub async fn handle(request: Request, env: Env) -> worker::Result<Response> {
 /// Fills every pool, before any request: for a cron trigger, and for a first call after a deploy.
 pub async fn prime(env: &Env) {
     log::init();
+    if bundled(env).is_alone() {
+        let config = isolate::config(env);
+        let pools: Vec<Pool> = config.pools.keys().filter_map(|name| client::of(env, &config, name)).collect();
+        join_all(pools.iter().map(Pool::tell_all)).await;
+        return;
+    }
     if let Err(error) = CoordinatorClient::new(env).prime().await {
         tracing::warn!(%error, "the coordinator could not be reached to fill the pools");
     }

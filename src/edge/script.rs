@@ -207,24 +207,28 @@ fn answer(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Pro
 /// A pool that is configured by code, or what is wrong with its settings.
 fn in_code(env: &Env, name: &str, settings: &str, class: String) -> Result<Pool, String> {
     let mut settings: Value = serde_json::from_str(settings).map_err(|error| error.to_string())?;
-    let named = settings.get("container").is_some();
-    if let Some(named) = settings.get("container").and_then(Value::as_str)
-        && let Ok(named) = BindingName::try_from(named.to_owned())
-        && env.durable_object(named.as_str()).is_ok()
-    {
-        binding_of(env, &class, Some(&named)).map_err(|error| error.to_string())?;
-    }
-    if let Some(object) = settings.as_object_mut()
-        && !named
-    {
-        // Where this Worker has no binding to the class, it is not the one that has the pools: the shards know theirs.
-        let here = match binding_of(env, &class, None) {
-            Ok(binding) => binding.to_string(),
-            Err(error @ ClassError::Ambiguous(_)) => return Err(error.to_string()),
-            Err(ClassError::Unbound | ClassError::Another(_)) => UNNAMED.to_owned(),
-        };
-        object.insert("container".to_owned(), here.into());
-    }
+    let named = match settings.get("container").cloned() {
+        Some(binding) => {
+            // Where it is no binding here it may be one of the Worker that has the pools; and what is no name at all is told below.
+            let binding = binding.as_str().and_then(|binding| BindingName::try_from(binding.to_owned()).ok());
+            if let Some(binding) = binding.filter(|binding| env.durable_object(binding.as_str()).is_ok()) {
+                binding_of(env, &class, Some(&binding)).map_err(|error| error.to_string())?;
+            }
+            true
+        }
+        None => {
+            let here = match binding_of(env, &class, None) {
+                Ok(binding) => binding.to_string(),
+                Err(error @ ClassError::Ambiguous(_)) => return Err(error.to_string()),
+                // Then this Worker is not the one that has the pools, whose shards know theirs.
+                Err(ClassError::Unbound | ClassError::Another(_)) => UNNAMED.to_owned(),
+            };
+            if let Some(settings) = settings.as_object_mut() {
+                settings.insert("container".to_owned(), here.into());
+            }
+            false
+        }
+    };
     let config = read(name, &settings).map_err(|errors| errors.to_string())?;
     // The document has exactly one pool, and it is valid.
     let (name, pool) = config.pools.into_iter().next().ok_or("the settings are of no pool")?;

@@ -7,7 +7,7 @@
 //!
 //! **What is excused.** After a limit was lowered, or set where there was none, what was legal before does not become illegal: the
 //! former limit counts until every shard of the pools concerned works by the configuration in force, their credits and their
-//! containers sum to no more than the new limit, and no shard has more containers than credits. A pool that changes its
+//! containers sum to no more than the new limit, no shard has more containers than credits, and none is on its way without one. A pool that changes its
 //! class takes what its former class might have had along into the new one, for as long. And a deploy of which the
 //! coordinator has not heard counts from when a shard works by it. Nothing else is: at no other time is more tolerated, and a
 //! shard that has no credit left starts nothing at any time.
@@ -21,6 +21,7 @@ use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::core::shard::{Channel, Credits};
 
 use super::books::{Books, Broken};
+use super::moves::Move;
 use crate::world::message::{Addr, pool_name, pool_number};
 
 /// A limit: none is the largest.
@@ -232,6 +233,9 @@ impl Caps {
         let all_there = shards().all(|(_, plan)| Some(plan.version) == self.version);
         // A shard of a pool that was taken out of the configuration before there was a limit has no credits at all.
         let in_excess = shards().any(|(&shard, _)| books.count(shard) > self.credits_of(shard, books).unwrap_or(0));
+        // One that began without a credit, and is in nobody's count while it changes shards.
+        let without_credit = |(_, gift): (_, &Move)| gift.credit.is_none() && self.is_of(whole, gift.giver);
+        let in_excess = in_excess || books.moves().all_open().any(without_credit);
         if all_there && !in_excess {
             self.ceilings.insert(whole.clone(), limit);
         }

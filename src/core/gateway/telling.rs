@@ -19,7 +19,7 @@ const MOST: usize = 64;
 /// What one isolate knows.
 #[derive(Debug, Default)]
 pub struct Telling {
-    pools: BTreeMap<(PoolName, CodeVersion), Shards>,
+    pools: BTreeMap<PoolName, BTreeMap<CodeVersion, Shards>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,15 +31,14 @@ struct Shards {
 impl Telling {
     /// Whether a shard is known to heed the settings.
     pub fn is_heeding(&self, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) -> bool {
-        self.pools.get(&(pool.clone(), code.clone())).is_some_and(|shards| shards.heeding.contains(&shard))
+        let shards = self.pools.get(pool).and_then(|codes| codes.get(code));
+        shards.is_some_and(|shards| shards.heeding.contains(&shard))
     }
 
     /// A shard heeds the settings, and no others.
     pub fn heeds(&mut self, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) {
-        for ((of, _), shards) in &mut self.pools {
-            if of == pool {
-                shards.heeding.remove(&shard);
-            }
+        for shards in self.pools.get_mut(pool).into_iter().flat_map(BTreeMap::values_mut) {
+            shards.heeding.remove(&shard);
         }
         self.shards(pool, code).heeding.insert(shard);
     }
@@ -61,11 +60,16 @@ impl Telling {
     }
 
     fn shards(&mut self, pool: &PoolName, code: &CodeVersion) -> &mut Shards {
-        let key = (pool.clone(), code.clone());
-        if self.pools.len() >= MOST && !self.pools.contains_key(&key) {
+        let is_known = self.pools.get(pool).is_some_and(|codes| codes.contains_key(code));
+        if !is_known && self.known() >= MOST {
             self.pools.clear();
         }
-        self.pools.entry(key).or_default()
+        self.pools.entry(pool.clone()).or_default().entry(code.clone()).or_default()
+    }
+
+    /// Of how many settings something is known.
+    fn known(&self) -> usize {
+        self.pools.values().map(BTreeMap::len).sum()
     }
 }
 
@@ -120,7 +124,7 @@ mod tests {
         let (mut telling, p) = (Telling::default(), pool("p"));
         for n in 0..10 * MOST {
             telling.heeds(&p, &code(&n.to_string()), ShardIndex(0));
-            assert!(telling.pools.len() <= MOST);
+            assert!(telling.known() <= MOST);
         }
     }
 }

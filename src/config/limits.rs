@@ -83,7 +83,7 @@ pub mod built_in {
     /// `acquire_timeout`.
     pub const ACQUIRE_TIMEOUT: Millis = Millis::from_secs(30);
     /// `max_concurrent_starts`.
-    pub const MAX_CONCURRENT_STARTS: u32 = 4;
+    pub const MAX_CONCURRENT_STARTS: u32 = 32;
     /// `lease_ttl`.
     pub const LEASE_TTL: Millis = Millis::from_secs(60);
     /// `unreachable_timeout`.

@@ -21,7 +21,7 @@ fn a_pool_needs_a_container_and_nothing_else() {
     assert_eq!(pool.id_cache, None);
     assert_eq!(pool.sleep_after, Millis::from_secs(300));
     assert_eq!(pool.acquire_timeout, Millis::from_secs(30));
-    assert_eq!(pool.max_concurrent_starts, 4);
+    assert_eq!(pool.max_concurrent_starts, 32);
     assert_eq!(pool.lease_ttl, Millis::from_secs(60));
     assert_eq!(pool.unreachable_timeout, Millis::from_secs(60));
     assert_eq!(pool.drain_timeout, Millis::from_secs(15));

@@ -1,4 +1,9 @@
 //! The one alarm of a Durable Object.
+//!
+//! It is set for the earliest timer, or before: an alarm that is set already and rings earlier is left as it is, and set anew
+//! when it has rung. For each change of it is written down twice, in the object and in the runtime's own list of alarms,
+//! and whoever waits for the object's writes waits for both; while timers of starts and calls come and go with
+//! each request. An alarm that rings for nothing costs one empty step now and then.
 
 use std::cell::Cell;
 
@@ -48,11 +53,13 @@ impl Alarm {
         self.set_to.set(SetTo::Nothing);
     }
 
-    /// Sets it, or takes it away.
+    /// Sets it to ring at this time or before, or takes it away.
     pub fn set(&self, at: Option<Millis>) {
         let wanted = at.map_or(SetTo::Nothing, SetTo::Time);
-        if self.set_to.replace(wanted) == wanted {
-            return;
+        match (self.set_to.get(), wanted) {
+            (SetTo::Nothing, SetTo::Nothing) => return,
+            (SetTo::Time(earlier), SetTo::Time(at)) if earlier <= at => return,
+            (SetTo::Unknown | SetTo::Nothing | SetTo::Time(_), _) => self.set_to.set(wanted),
         }
         let done = match at {
             Some(at) => self.storage.set_alarm(at.0 as f64),

@@ -70,6 +70,14 @@ impl ContainerId {
     pub const fn from_random(bits: u128) -> Self {
         Self(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().as_u128())
     }
+
+    /// How long it is as text, in bytes.
+    pub const TEXT_LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
+
+    /// Its text, without an allocation.
+    pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::TEXT_LENGTH]) -> &'b str {
+        uuid::Uuid::from_u128(self.0).as_hyphenated().encode_lower(buffer)
+    }
 }
 
 impl fmt::Display for ContainerId {

@@ -34,6 +34,11 @@ const STATS_DEADLINE: Millis = Millis::from_secs(60);
 /// How much longer a caller waits than the shard lets it wait, so that the shard's reason arrives.
 const ACQUIRE_MARGIN: Millis = Millis::from_secs(10);
 
+/// How long a caller waits for a shard that lets it wait for `acquire_timeout`.
+pub fn acquire_deadline(acquire_timeout: Millis) -> Millis {
+    acquire_timeout + ACQUIRE_MARGIN
+}
+
 /// One shard.
 pub struct ShardClient<'e> {
     env: &'e Env,
@@ -54,7 +59,7 @@ impl<'e> ShardClient<'e> {
 
     /// The container of an id, which gets one when it has none, within `acquire_timeout`.
     pub async fn acquire(&self, request: &AcquireRequest, acquire_timeout: Millis) -> Result<AcquireReply, CallError> {
-        js::ask(&self.stub()?, "acquire", request, acquire_timeout + ACQUIRE_MARGIN).await
+        js::ask(&self.stub()?, "acquire", request, acquire_deadline(acquire_timeout)).await
     }
 
     /// The container of an id, if it has one.

@@ -15,11 +15,12 @@ use worker::Env;
 use super::bundled::refresh;
 use super::class::{ClassError, binding_of};
 use super::client::{self, Class, Container, Error, Pool, isolate};
-use super::{gateway, js, log};
+use super::js::CallError;
+use super::{js, log};
 use crate::config::resolved::{BindingName, Millis};
 use crate::config::{Config, ConfigErrors, limits, parse_value};
 use crate::core::id::{SessionId, ShardIndex};
-use crate::core::outcome::Assignment;
+use crate::core::outcome::{Assignment, Refusal, RefusalCode};
 
 /// The binding of a container class that goes by another name among the shards, or by none.
 const UNNAMED: &str = "CONTAINER";
@@ -85,6 +86,38 @@ impl ScriptPool {
         self.answer(async move |pool| {
             let assignment = pool.acquire(&session_id(&id)?, None).await.map_err(|error| thrown(&error))?;
             js::to_js(&assignment)
+        })
+    }
+
+    /// Which shard the container of an id can be asked of from JavaScript, by `acquire` with the id alone; -1 when there is more to
+    /// it, or something is wrong: then [`acquire`](Self::acquire) says what.
+    #[wasm_bindgen(js_name = shardOf)]
+    pub fn shard_of(&self, id: &str) -> i32 {
+        let Ok(id) = SessionId::try_from(id.to_owned()) else { return -1 };
+        let shard = self.pool().ok().and_then(|pool| pool.plain_shard(&id));
+        shard.and_then(|shard| i32::try_from(shard.0).ok()).unwrap_or(-1)
+    }
+
+    /// How long JavaScript is to wait for that answer, in ms.
+    #[wasm_bindgen(js_name = answersWithin)]
+    pub fn answers_within(&self) -> f64 {
+        self.pool().map_or(0.0, |pool| pool.acquire_deadline().0 as f64)
+    }
+
+    /// What is to be thrown when that shard refused, or (undefined) did not answer in time; undefined when the id is to be asked for
+    /// by [`acquire`](Self::acquire) instead.
+    pub fn failure(&self, refusal: JsValue) -> Result<JsValue, JsValue> {
+        let pool = self.pool()?;
+        if refusal.is_undefined() {
+            let late = CallError::Late { method: "acquire".to_owned(), deadline: pool.acquire_deadline() };
+            return Ok(thrown(&pool.failed(late)));
+        }
+        let refusal: Refusal = js::from_js(refusal)?;
+        Ok(match refusal.code {
+            RefusalCode::WrongShard | RefusalCode::UnknownPool => JsValue::UNDEFINED,
+            RefusalCode::AtCapacity | RefusalCode::Timeout | RefusalCode::StartFailed | RefusalCode::Overloaded => {
+                thrown(&Error::Refused(refusal))
+            }
         })
     }
 
@@ -179,24 +212,6 @@ impl ScriptPools {
     /// The names of the pools.
     pub fn names(&self) -> Vec<String> {
         isolate::config(&self.env).pools.keys().map(ToString::to_string).collect()
-    }
-
-    /// Answers a request as the gateway does.
-    pub fn fetch(&self, request: Request) -> Promise {
-        let env = self.env.clone();
-        answer(async move {
-            let response = gateway::handle(request, env).await;
-            Ok(response.map_err(|error| js::js_error(&error.to_string()))?.into())
-        })
-    }
-
-    /// Fills every pool.
-    pub fn prime(&self) -> Promise {
-        let env = self.env.clone();
-        answer(async move {
-            gateway::prime(&env).await;
-            Ok(JsValue::UNDEFINED)
-        })
     }
 }
 

@@ -102,7 +102,12 @@ export function durableObjects(rust, prepare = (env) => env) {
     }
 
     acquire(request) {
-      return call(this.ctx, ACQUIRE, () => this.#rust.acquire(request));
+      return call(this.ctx, ACQUIRE, () => {
+        // Most requests ask nothing else than which container an id has.
+        const isPlain = request?.suspect === undefined && request?.code === undefined;
+        const assigned = isPlain ? this.#rust.sticky(request?.id) : undefined;
+        return assigned === undefined ? this.#rust.acquire(request) : { assigned };
+      });
     }
 
     getContainer(id) {

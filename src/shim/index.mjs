@@ -2,6 +2,7 @@
 
 import * as rust from "../../build/index.js";
 import { durableObjects } from "./durable_objects.mjs";
+import { gateway } from "./gateway.mjs";
 
 const classes = durableObjects(rust);
 
@@ -13,4 +14,4 @@ export class ApiContainer extends classes.ContainerAgent {}
 /** The counter of `example/counter`. */
 export class CounterContainer extends classes.ContainerAgent {}
 
-export default rust.default;
+export default gateway(rust);

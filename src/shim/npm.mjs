@@ -7,6 +7,7 @@ import { env as ownEnv } from "cloudflare:workers";
 import * as rust from "../../build/index.js";
 import { poolRoutes } from "./bridge.mjs";
 import { durableObjects } from "./durable_objects.mjs";
+import { gateway } from "./gateway.mjs";
 import { isPredecessor, retire } from "./predecessor.mjs";
 
 /** The configuration in the Worker's code, for every object of this isolate: what the wasm was built with is for another Worker. */
@@ -27,6 +28,8 @@ export class WarmPool extends classes.WarmPool {
 const DEFAULT_POOL_NAME = "global-pool";
 /** Of this name the ids are compared that namespaces give it. As in src/edge/class.rs; a test compares them. */
 const PROBE = "cf-warm-pools/probe";
+/** Says that a call gave no answer. */
+const UNREACHED = Symbol("unreached");
 /** How the env that Rust sees calls the namespace of the pools and the id cache, whatever they are bound as. */
 const WARM_POOL = "WARM_POOL";
 const ID_CACHE = "WARM_POOL_ID_CACHE";
@@ -42,10 +45,12 @@ export function createWarmPool(poolNamespace, containerNamespace, config = {}) {
   if (idCache !== undefined && idCache !== null) settings.idCache = ID_CACHE;
   const text = JSON.stringify(settings);
   const class_ = classOf(containerNamespace);
-  return clients.get([poolName, text, class_], [poolNamespace, containerNamespace, idCache], () => {
+  // JSON has an end, and the class has no space in it: no two pools have one key.
+  return clients.get(`${class_} ${text} ${poolName}`, [poolNamespace, containerNamespace, idCache], () => {
     const env = withCode({ ...ownEnv, [WARM_POOL]: poolNamespace, [ID_CACHE]: idCache });
     const pool = flawless(new rust.ScriptPool(env, poolName, text, class_));
-    return new WarmPoolClient(pool, new Containers(pool, ownEnv, containerNamespace));
+    const shards = new Shards(poolNamespace, poolName);
+    return new WarmPoolClient(pool, shards, new Containers(pool, ownEnv, containerNamespace));
   });
 }
 
@@ -72,6 +77,7 @@ export function createWarmPools(env, config) {
 class WarmPools {
   #env;
   #pools;
+  #gateway = gateway(rust);
 
   constructor(env) {
     this.#env = withCode(env);
@@ -84,32 +90,34 @@ class WarmPools {
 
   pool(name) {
     if (typeof name !== "string") throw new TypeError("a pool's name is a string");
-    return clients.get([name], [this.#pools], () => {
+    return clients.get(name, [this.#pools], () => {
       const pool = new rust.ScriptPool(this.#env, name);
-      return new WarmPoolClient(pool, new Containers(pool, this.#env));
+      return new WarmPoolClient(pool, new Shards(this.#env[WARM_POOL], name), new Containers(pool, this.#env));
     });
   }
 
   fetch(request) {
-    return this.#pools.fetch(request);
+    return this.#gateway.fetch(request, this.#env);
   }
 
   prime() {
-    return this.#pools.prime();
+    return this.#gateway.scheduled(undefined, this.#env);
   }
 }
 
 class WarmPoolClient {
   #pool;
+  #shards;
   #containers;
 
-  constructor(pool, containers) {
+  constructor(pool, shards, containers) {
     this.#pool = pool;
+    this.#shards = shards;
     this.#containers = containers;
   }
 
   async getContainer(id) {
-    return this.#containers.stub(id, await this.#pool.acquire(id));
+    return this.#containers.stub(id, (await this.#shards.ask(this.#pool, id)) ?? (await this.#pool.acquire(id)));
   }
 
   async lookupContainer(id) {
@@ -135,6 +143,50 @@ class WarmPoolClient {
 
   async reportStopped(container) {
     return this.#pool.reportStopped(container);
+  }
+}
+
+/**
+ * The shards of one pool, asked from here: for most calls there is nothing to decide, and one by way of wasm costs three
+ * times as much.
+ */
+class Shards {
+  #namespace;
+  #poolName;
+  #ids = [];
+
+  constructor(namespace, poolName) {
+    this.#namespace = namespace;
+    this.#poolName = poolName;
+  }
+
+  /** The container of an id, as an assignment; undefined when the pool is to be asked, or its shard could not be reached. */
+  async ask(pool, id) {
+    const index = typeof id === "string" ? pool.shardOf(id) : -1;
+    if (index < 0 || this.#namespace === undefined) return undefined;
+    const answer = await within(pool.answersWithin(), this.#stub(index).acquire({ id })).catch(() => UNREACHED);
+    if (answer === UNREACHED) return undefined;
+    if (answer?.assigned !== undefined) return answer.assigned;
+    const failure = pool.failure(answer?.refused);
+    if (failure !== undefined) throw failure;
+    return undefined;
+  }
+
+  /** A new stub, for one that has failed stays broken. */
+  #stub(index) {
+    const id = (this.#ids[index] ??= this.#namespace.idFromName(`${this.#poolName}/${index}`));
+    return this.#namespace.get(id);
+  }
+}
+
+/** What the promise gives, or undefined after so many ms. */
+async function within(millis, promise) {
+  let timer;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, millis)));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -201,8 +253,7 @@ class Containers {
 const clients = new (class {
   #made = new Map();
 
-  get(settings, bindings, make) {
-    const key = JSON.stringify(settings);
+  get(key, bindings, make) {
     const known = this.#made.get(key);
     if (known?.bindings.every((binding, index) => binding === bindings[index])) return known.client;
     if (this.#made.size >= MOST_CLIENTS) this.#made.clear();
@@ -218,9 +269,13 @@ function flawless(made) {
   return made;
 }
 
+const classIds = new WeakMap();
+
 /** Tells a container class from others, whatever its binding is called. */
 function classOf(namespace) {
-  return namespace.idFromName(PROBE).toString();
+  let id = classIds.get(namespace);
+  if (id === undefined) classIds.set(namespace, (id = namespace.idFromName(PROBE).toString()));
+  return id;
 }
 
 function isNamespace(value) {

@@ -115,10 +115,15 @@ impl Routing {
         self.version.version == 0
     }
 
+    /// Whether it is not time yet to ask the coordinator: [`Self::question`] would give nothing.
+    pub fn is_settled(&self, now: Millis) -> bool {
+        // A clock that went back must not put the next question off for ever.
+        self.asked_lately(now)
+    }
+
     /// The version to ask the coordinator about, if it is time to ask. A question that is never answered counts too.
     pub fn question(&mut self, now: Millis) -> Option<PlanVersion> {
-        // A clock that went back must not put the next question off for ever.
-        if self.asked_lately(now) {
+        if self.is_settled(now) {
             return None;
         }
         self.asked_at = Some(now);

@@ -61,6 +61,12 @@ impl Pool {
         }
     }
 
+    /// The shard that owns `id`, if all there is to say to it is the id: it is known to heed what the caller's code says.
+    pub(crate) fn plain_shard(&self, id: &SessionId) -> Option<ShardIndex> {
+        let index = self.owner(id).shard();
+        self.question_of_code(index).is_none().then_some(index)
+    }
+
     /// Calls the shard that owns `id`, and another when it says that another does. A call that throws is repeated once: what is
     /// called here may be.
     pub(super) async fn at_owner<T>(

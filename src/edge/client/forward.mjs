@@ -4,6 +4,14 @@
 // As in src/wire/headers.rs; a test compares them.
 const RESERVED = ["x-warm-pool", "cf-container-", "x-sandbox-"];
 
+/** The longest body that is kept at hand to be sent again. As in src/core/gateway/dispatch.rs; a test compares them. */
+export const MAX_REPLAY_BYTES = 64 * 1024;
+
+/** A header by a name that Rust keeps as JavaScript's own string. */
+export function header(headers, name) {
+  return headers.get(name) ?? undefined;
+}
+
 /** A copy of a request for `url`, without what callers may not say. `kept` replaces its body. */
 export function copyRequest(request, url, kept, pool, session, epoch) {
   // A request serves as its own description, but for redirects, which go to the caller.
@@ -49,11 +57,21 @@ export function copyResponse(response, outcome, reason) {
   return copy;
 }
 
+/** Lets a body go that nobody will read. */
+export function discard(response) {
+  // Its end is of no interest, nor is a failure.
+  response.body?.cancel().catch(() => {});
+}
+
 function strip(headers) {
   // The names are in lower case. They are collected first: deleting while iterating skips some.
-  const reserved = [];
-  for (const name of headers.keys()) {
-    if (RESERVED.some((prefix) => name.startsWith(prefix))) reserved.push(name);
-  }
-  for (const name of reserved) headers.delete(name);
+  let reserved;
+  headers.forEach((_value, name) => {
+    if (isReserved(name)) (reserved ??= []).push(name);
+  });
+  reserved?.forEach((name) => headers.delete(name));
+}
+
+function isReserved(name) {
+  return RESERVED.some((prefix) => name.startsWith(prefix));
 }

@@ -37,6 +37,8 @@ extern "C" {
     #[wasm_bindgen(js_name = fenceWord)]
     fn fence_word(response: &Response) -> Option<String>;
 
+    fn discard(response: &Response);
+
     #[wasm_bindgen(catch, js_name = copyResponse)]
     fn copy_response(response: &Response, outcome: &str, reason: Option<String>) -> Result<Response, JsValue>;
 }
@@ -50,6 +52,13 @@ pub struct Parcel {
 }
 
 impl Parcel {
+    /// A request that is to be sent to `url`, whose body, if it has one, was read.
+    pub fn kept(request: Request, kept: Option<ArrayBuffer>, url: String) -> (Self, Replay) {
+        let body = kept.as_ref().map_or(Body::None, |kept| Body::Known(kept.byte_length().into()));
+        let replay = Replay::of(&request.method(), body);
+        (Self { url, request, kept }, replay)
+    }
+
     /// Takes a request that is to be sent to `url`, and tells whether it may be sent again. A body of known small length
     /// is read for that.
     pub async fn pack(request: Request, url: String) -> Result<(Self, Replay), CallError> {
@@ -102,7 +111,7 @@ impl Parcel {
             None => Sent::Answered(Answer(response)),
             Some(word) => {
                 discard(&response);
-                Sent::Fenced(refusal(&word))
+                Sent::Fenced(fence_refusal(&word))
             }
         }
     }
@@ -131,7 +140,8 @@ impl Answer {
     }
 }
 
-fn refusal(word: &str) -> FenceRefusal {
+/// What the word of a fence means.
+pub fn fence_refusal(word: &str) -> FenceRefusal {
     match headers::FenceRefusal::parse(word) {
         Some(headers::FenceRefusal::NotYours) => FenceRefusal::NotYours,
         Some(headers::FenceRefusal::Gone) => FenceRefusal::Gone,
@@ -141,23 +151,13 @@ fn refusal(word: &str) -> FenceRefusal {
     }
 }
 
-/// Lets a body go that nobody will read.
-fn discard(response: &Response) {
-    if let Some(body) = response.body() {
-        // Its end is of no interest, nor is a failure.
-        let ended = body.cancel();
-        wasm_bindgen_futures::spawn_local(async move {
-            JsFuture::from(ended).await.ok();
-        });
-    }
-}
-
 fn threw(error: JsValue) -> CallError {
     CallError::Threw(js::error_text(&error))
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::core::gateway::dispatch::MAX_REPLAY_BYTES;
     use crate::wire::headers;
 
     #[test]
@@ -169,5 +169,6 @@ mod tests {
         {
             assert!(script.contains(&format!("{name:?}")), "{name}");
         }
+        assert!(script.contains(&format!("const MAX_REPLAY_BYTES = {} * 1024;", MAX_REPLAY_BYTES / 1024)));
     }
 }

@@ -82,6 +82,12 @@ pub fn known(env: &Env) -> (Rc<Config>, Option<Question>) {
     })
 }
 
+/// The configuration known, when it is not time to ask whether it still holds.
+pub fn settled(env: &Env) -> Option<Rc<Config>> {
+    let now = Millis(js_sys::Date::now() as u64);
+    with(env, |isolate| isolate.routing.is_settled(now).then(|| Rc::clone(isolate.routing.config())))
+}
+
 /// The question for a request without a route, when none is due.
 pub fn question_without_route(env: &Env) -> Option<Question> {
     let now = Millis(js_sys::Date::now() as u64);

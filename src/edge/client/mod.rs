@@ -20,7 +20,7 @@ mod asking;
 mod code;
 mod container;
 mod error;
-mod forward;
+pub(crate) mod forward;
 pub(crate) mod isolate;
 mod pool;
 mod single;

@@ -15,6 +15,7 @@ use super::error::Error;
 use super::forward::{Parcel, Sent};
 use super::isolate;
 use crate::config::resolved::{self, BindingName, Millis, PoolName, ShardCount};
+use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::gateway::hint::Correction;
 use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
@@ -23,7 +24,7 @@ use crate::core::stats::MergedStats;
 use crate::edge::background;
 use crate::edge::js::CallError;
 use crate::edge::kv_cache::KvCache;
-use crate::edge::rpc::{CoordinatorClient, ShardClient};
+use crate::edge::rpc::{CoordinatorClient, ShardClient, acquire_deadline};
 
 /// One pool. Cheap to make and to clone; for one request, or for as long as its configuration is to hold.
 #[derive(Clone)]
@@ -224,9 +225,37 @@ impl Pool {
         request: Request,
         url: String,
     ) -> Result<web_sys::Response, Error> {
-        let (parcel, replay) = Parcel::pack(request, url).await.map_err(Error::Http)?;
+        let parcel = Parcel::pack(request, url).await.map_err(Error::Http)?;
         let known = isolate::remembered(&self.env, &self.name, &self.container, id);
-        let (mut way, mut next) = Dispatch::new(replay, known);
+        let (way, next) = Dispatch::new(parcel.1, known);
+        self.go_on(id, parcel, known, way, next).await
+    }
+
+    /// Goes on with a request that was sent to the container which was `known` of `id`, and not served.
+    pub(crate) async fn resume(
+        &self,
+        id: &SessionId,
+        parcel: (Parcel, Replay),
+        known: Sticky,
+        sent: Sent,
+    ) -> Result<web_sys::Response, Error> {
+        let (mut way, next) = Dispatch::new(parcel.1, Some(known));
+        let next = match sent {
+            Sent::Fenced(why) => self.fenced(id, &mut way, known.container, why),
+            Sent::Failed(error) => self.unreachable(id, &mut way, known.container, &error),
+            Sent::Answered(_) | Sent::Unsendable(_) => next,
+        };
+        self.go_on(id, parcel, Some(known), way, next).await
+    }
+
+    async fn go_on(
+        &self,
+        id: &SessionId,
+        (parcel, replay): (Parcel, Replay),
+        known: Option<Sticky>,
+        mut way: Dispatch,
+        mut next: Next,
+    ) -> Result<web_sys::Response, Error> {
         let mut may_hint = known.is_none() && replay == Replay::Anytime;
         let mut tried: Option<Tried> = None;
         loop {
@@ -253,21 +282,25 @@ impl Pool {
                             self.served(id, &to, known, tried);
                             return answer.into_response(to.outcome, to.reason).map_err(Error::Http);
                         }
-                        Sent::Fenced(why) => {
-                            isolate::forget(&self.env, &self.name, id, to.container);
-                            way.fenced(why)
-                        }
-                        Sent::Failed(error) => {
-                            isolate::forget(&self.env, &self.name, id, to.container);
-                            tracing::warn!(pool = %self.name, container = %to.container, %error, "a container could not be reached");
-                            way.unreachable()
-                        }
+                        Sent::Fenced(why) => self.fenced(id, &mut way, to.container, why),
+                        Sent::Failed(error) => self.unreachable(id, &mut way, to.container, &error),
                         Sent::Unsendable(error) => return Err(Error::Http(error)),
                     }
                 }
                 Next::Refuse(denial) => return Err(Error::Denied(denial)),
             };
         }
+    }
+
+    fn fenced(&self, id: &SessionId, way: &mut Dispatch, by: ContainerId, why: FenceRefusal) -> Next {
+        isolate::forget(&self.env, &self.name, id, by);
+        way.fenced(why)
+    }
+
+    fn unreachable(&self, id: &SessionId, way: &mut Dispatch, container: ContainerId, error: &CallError) -> Next {
+        isolate::forget(&self.env, &self.name, id, container);
+        tracing::warn!(pool = %self.name, %container, %error, "a container could not be reached");
+        way.unreachable()
     }
 
     /// Remembers who served, for the next request.
@@ -381,8 +414,13 @@ impl Pool {
         ShardClient::new(&self.env, ShardId { pool: self.name.clone(), index })
     }
 
+    /// How long to wait for the shard's answer to a question for a container.
+    pub(crate) fn acquire_deadline(&self) -> Millis {
+        acquire_deadline(self.acquire_timeout)
+    }
+
     /// A call that gave no answer: it was refused, or nothing is known of it.
-    pub(super) fn failed(&self, source: CallError) -> Error {
+    pub(crate) fn failed(&self, source: CallError) -> Error {
         if let CallError::Refused(refusal) = source {
             return Error::Refused(refusal);
         }

@@ -15,7 +15,7 @@
 //! A hint of the id cache is tried only once a shard has told this isolate that containers of the pool's class check
 //! themselves whom they serve: see [`hint`](crate::core::gateway::hint).
 //!
-//! In a Worker of your own (with the feature `worker-entry` off), call it for the requests that are the pools':
+//! `src/shim/gateway.mjs` makes a Worker's main module of it. A Worker in Rust calls it for the requests that are the pools':
 //!
 //! ```
 //! use worker::{Context, Env, event, web_sys};
@@ -29,16 +29,20 @@
 
 mod admin;
 mod body;
+mod entry;
 mod reply;
 
 use futures::future::join_all;
+use js_sys::ArrayBuffer;
 use web_sys::{Request, Response};
 use worker::Env;
 
 use super::bundled::bundled;
+use super::client::forward::{Parcel, Sent};
 use super::client::{self, Error, Pool, isolate};
 use super::log;
-use crate::core::gateway::{Denial, DenialCode, Target, session_id};
+use crate::core::gateway::{Denial, DenialCode, Sticky, Target, session_id};
+use crate::core::id::SessionId;
 use crate::edge::rpc::CoordinatorClient;
 
 /// Answers a request.
@@ -77,6 +81,39 @@ pub async fn prime(env: &Env) {
 }
 
 async fn pass_on(request: Request, env: &Env, target: &Target<'_>) -> Result<Response, Denial> {
+    let destined = destine(&request, env, target).await?;
+    destined.pool.dispatch(&destined.id, request, destined.url).await.map_err(|error| tell(&error))
+}
+
+/// Goes on with a request that was sent to the container which was `known` of its id, and not served.
+async fn resume(
+    request: Request,
+    kept: Option<ArrayBuffer>,
+    env: Env,
+    known: Option<Sticky>,
+    sent: Sent,
+) -> worker::Result<Response> {
+    let url = request.url();
+    let (Some(target), Some(known)) = (Target::parse(&url), known) else { return handle(request, env).await };
+    let resumed = async {
+        let Destined { pool, id, url } = destine(&request, &env, &target).await?;
+        pool.resume(&id, Parcel::kept(request, kept, url), known, sent).await.map_err(|error| tell(&error))
+    };
+    match resumed.await {
+        Ok(response) => Ok(response),
+        Err(denial) => Ok(reply::denial(&denial)?),
+    }
+}
+
+/// Whom a request is for.
+struct Destined {
+    pool: Pool,
+    id: SessionId,
+    /// The URL as the container gets it.
+    url: String,
+}
+
+async fn destine(request: &Request, env: &Env, target: &Target<'_>) -> Result<Destined, Denial> {
     let (mut config, question) = isolate::known(env);
     if target.route(&config).is_some() {
         question.into_iter().for_each(|question| question.ask_in_background(env));
@@ -94,7 +131,7 @@ async fn pass_on(request: Request, env: &Env, target: &Target<'_>) -> Result<Res
         // Routes are checked against the pools; for completeness.
         Denial::new(DenialCode::UnknownPool, format!("the configuration has no pool {}", route.pool))
     })?;
-    pool.dispatch(&id, request, target.forwarded(route)).await.map_err(|error| tell(&error))
+    Ok(Destined { pool, id, url: target.forwarded(route) })
 }
 
 /// How an error is told to the caller; causes go to the log.
@@ -105,23 +142,4 @@ fn tell(error: &Error) -> Denial {
         tracing::error!(%error, cause, "a request failed");
     }
     denial
-}
-
-#[cfg(feature = "worker-entry")]
-mod entry {
-    //! What the runtime calls. The macro makes its functions public and leaves them undocumented.
-    #![allow(missing_docs)]
-
-    use web_sys::{Request, Response};
-    use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
-
-    #[event(fetch)]
-    async fn main(request: Request, env: Env, _: Context) -> worker::Result<Response> {
-        super::handle(request, env).await
-    }
-
-    #[event(scheduled)]
-    async fn main(_: ScheduledEvent, env: Env, _: ScheduleContext) {
-        super::prime(&env).await;
-    }
 }

@@ -13,6 +13,7 @@
 // The methods that the macro adds have no documentation.
 #![allow(missing_docs)]
 
+mod answer;
 mod driver;
 mod plans;
 mod reports;
@@ -56,6 +57,12 @@ impl DurableObject for WarmPool {
 
 #[wasm_bindgen]
 impl WarmPool {
+    /// The container that an id has, for `acquire`; undefined when it has none, or is no id.
+    pub fn sticky(&self, id: JsValue) -> Result<JsValue, JsValue> {
+        let Ok(id) = session_id(&id) else { return Ok(JsValue::UNDEFINED) };
+        self.driver.sticky(&id)?.map_or(Ok(JsValue::UNDEFINED), |assignment| answer::of(&assignment))
+    }
+
     /// [`AcquireRequest`] -> [`AcquireReply`]. At once when the id has a container, else a promise.
     pub fn acquire(&self, request: JsValue) -> Result<JsValue, JsValue> {
         let AcquireRequest { id, shards, suspect, code } = js::from_js(request)?;
@@ -81,7 +88,7 @@ impl WarmPool {
     pub fn get_container(&self, id: JsValue) -> Result<JsValue, JsValue> {
         let id = session_id(&id)?;
         if let Some(assignment) = self.driver.sticky(&id)? {
-            return js::to_js(&assignment);
+            return answer::of(&assignment);
         }
         let driver = Rc::clone(&self.driver);
         let reply = async move {

@@ -5,6 +5,7 @@
 //! `node_modules` undo it; only Debian packages (see `setup::apt`) and what rustup adds to its toolchain go elsewhere. An
 //! error is one line that says what to do.
 
+mod bench;
 mod bindings;
 // How the build finds and checks the pools, here for comparing them with wrangler.jsonc.
 #[allow(dead_code, unfulfilled_lint_expectations)]
@@ -49,6 +50,8 @@ enum Command {
     Test(test::Arguments),
     /// Run the simulator, which tries to break every promise; its last line has the numbers
     Sim(sim::Arguments),
+    /// Measure against cf-container-warm-pool and the limits of the platform, and print the ratios
+    Bench(bench::Arguments),
     /// Measure which lines of src/core the tests on this machine reach; fails under 95 %
     Coverage(coverage::Arguments),
     /// Run the wrangler of package-lock.json, on a Node.js that is new enough for it
@@ -83,6 +86,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Dev(arguments) => dev::run(&workspace, &set_up()?, arguments),
         Command::Test(arguments) => test::run(&workspace, &set_up()?, arguments),
         Command::Sim(arguments) => sim::run(&workspace, arguments),
+        Command::Bench(arguments) => bench::run(&workspace, &set_up()?, arguments),
         Command::Coverage(arguments) => coverage::run(&workspace, arguments),
         Command::Wrangler(arguments) => wrangler::run(&workspace, &set_up()?, arguments),
     }

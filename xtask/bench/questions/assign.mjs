@@ -1,0 +1,21 @@
+// What does it cost to give a new id a container that is warm?
+
+import { WARM, full } from "../pools.mjs";
+import { takeTurns } from "../rounds.mjs";
+
+/** Assignments to a sample: half of what a pool has warm, so that none has to wait for a start. */
+export const ASSIGNMENTS = WARM / 2;
+
+/** In µs an assignment. */
+export async function assign(server, pools, { rounds }) {
+  let names = 0;
+  const sample = (worker, pool) => async () => {
+    const query = { ...pool, n: ASSIGNMENTS, prefix: `new-${(names += 1)}` };
+    const millis = await server.timed(worker, "client", query);
+    // The peer has enough for all samples, for it gets no more before its alarm rings.
+    if (worker === "ours") await full(server, worker, pool);
+    return (millis / ASSIGNMENTS) * 1_000;
+  };
+  const of = (worker) => Object.entries(pools[worker]).map(([size, pool]) => [`${worker}_${size}`, sample(worker, pool)]);
+  return takeTurns(rounds, Object.fromEntries([...of("ours"), ...of("peer")]));
+}

@@ -50,18 +50,38 @@ fn concurrent_and_repeated_starts_join_the_same_one() {
 }
 
 #[test]
-fn probes_come_fast_at_first_and_back_off() {
+fn probes_come_at_once_and_then_at_pauses_in_proportion_to_the_time_that_has_passed() {
     let mut object = Object::new();
     let mut effects = object.step(Input::StartAsked { caller: ME, orders: orders() });
     let mut pauses = Vec::new();
-    for _ in 0..8 {
-        pauses.extend(effects.iter().filter_map(|effect| match effect {
-            Effect::Probe { after, .. } => Some(after.0),
-            _ => None,
-        }));
+    for _ in 0..50 {
+        pauses.extend(effects.iter().find_map(probe_pause));
         effects = object.step(Input::Probed(ProbeResult::NoAnswer));
     }
-    assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300, 300]);
+    assert_eq!(pauses[..4], [0, 5, 5, 5]);
+    let mut passed = 0;
+    for pause in &pauses {
+        assert!(*pause <= 5.max(passed / 10), "{pause} ms after {passed} ms");
+        passed += pause;
+    }
+    assert_eq!(pauses.last(), Some(&100));
+}
+
+fn probe_pause(effect: &Effect) -> Option<u64> {
+    match effect {
+        Effect::Probe { after, .. } => Some(after.0),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_process_that_is_not_found_gets_a_moment_for_its_exit_code() {
+    let mut object = Object::new();
+    object.step(Input::StartAsked { caller: ME, orders: orders() });
+    let forgiven = object.step(Input::Probed(ProbeResult::NotRunning));
+    assert!(forgiven.iter().find_map(probe_pause).is_some_and(|pause| pause >= 20));
+    let failed = object.step(Input::Probed(ProbeResult::NotRunning));
+    assert!(matches!(replies(&failed)[..], [(ME, Reply::Started(Err(_)))]));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The way from a started process to a ready container: each port in turn, then the setup request.
+//! The way from a started process to a ready container: each port in turn, then the setup request. Ports are polled, at pauses
+//! in proportion to the time that has passed, so that a start takes hardly longer than the container's own boot.
 //!
 //! Volatile: an object that is rebuilt while its container starts begins anew, so a setup request may be sent twice.
 
@@ -13,6 +14,8 @@ pub struct Boot {
     answered: usize,
     /// The pause before the next probe.
     pause: Millis,
+    /// All pauses so far.
+    paused: Millis,
     /// What the last probe found, for the message of a start that fails.
     last: String,
     /// Probes in a row that found no process. One is forgiven, for the monitor knows the exit code a moment later.
@@ -37,7 +40,8 @@ pub enum Progress {
 impl Boot {
     /// A process that was just started, or found running.
     pub fn new() -> Self {
-        Self { answered: 0, pause: FIRST_PAUSE, last: "no probe was answered".to_owned(), absent: 0, setting_up: false }
+        let last = "no probe was answered".to_owned();
+        Self { answered: 0, pause: Millis(0), paused: Millis(0), last, absent: 0, setting_up: false }
     }
 
     /// The next probe, bounded by `remaining`.
@@ -81,15 +85,15 @@ impl Boot {
             }
             ProbeResult::Status(status) => {
                 self.absent = 0;
-                self.again(format!("port {port} answered {status}"), start, remaining)
+                self.again(format!("port {port} answered {status}"), SHORTEST_PAUSE, start, remaining)
             }
             ProbeResult::NoAnswer => {
                 self.absent = 0;
-                self.again(format!("port {port} did not answer"), start, remaining)
+                self.again(format!("port {port} did not answer"), SHORTEST_PAUSE, start, remaining)
             }
             ProbeResult::NotRunning if self.absent == 0 => {
                 self.absent = 1;
-                self.again("the process does not run".to_owned(), start, remaining)
+                self.again("the process does not run".to_owned(), FORGIVENESS, start, remaining)
             }
             ProbeResult::NotRunning => {
                 Progress::Failed(StartFailure::new(FailureClass::Exited, "the container ended before it was ready"))
@@ -121,9 +125,10 @@ impl Boot {
         self.setting_up
     }
 
-    fn again(&mut self, found: String, start: &Start, remaining: Millis) -> Progress {
+    fn again(&mut self, found: String, shortest: Millis, start: &Start, remaining: Millis) -> Progress {
         self.last = found;
-        self.pause = Millis((self.pause.0 * 2).clamp(FIRST_PAUSE.0, LONGEST_PAUSE.0));
+        self.pause = Millis((self.paused.0 / 10).clamp(shortest.0, LONGEST_PAUSE.0));
+        self.paused = self.paused + self.pause;
         self.probe(start, remaining)
     }
 }
@@ -144,9 +149,12 @@ impl Default for Boot {
     }
 }
 
-/// A local container answers about 100 ms after its start: polls begin well below that and end where
-/// `@cloudflare/containers` begins.
-const FIRST_PAUSE: Millis = Millis(10);
-const LONGEST_PAUSE: Millis = Millis(300);
+/// Between two probes passes a tenth of the time that has passed with pauses, within these limits: so a port that opens is noticed
+/// soon, by the measure of its boot, and a slow one is not asked more often than ten times a second. The first probe comes at once;
+/// a runtime that starts containers step by step holds it back until the process runs, and the pauses count from there.
+const SHORTEST_PAUSE: Millis = Millis(5);
+const LONGEST_PAUSE: Millis = Millis(100);
+/// How long the monitor may take to know the exit code of a process that a probe did not find.
+const FORGIVENESS: Millis = Millis(20);
 /// A port that accepts and says nothing must not use up the whole deadline in one probe.
 const LONGEST_PROBE: Millis = Millis(5_000);

@@ -23,12 +23,13 @@
 //!
 //! `config`, `core` and `wire` are pure: no Workers API, no JavaScript, no clock, no randomness, no `async`. `core` sees only
 //! `config::resolved` and itself; `wire` sees those two; `store` turns rows into state and back and is the only user of SQL;
-//! `edge` sees everything, and only this file sees `edge`. `tests/imports.rs` enforces it.
+//! `json` is how both write; `edge` sees everything, and only this file sees `edge`. `tests/imports.rs` enforces it.
 
 pub mod config;
 pub mod core;
 mod edge;
 pub mod embedded;
+mod json;
 mod store;
 pub mod wire;
 

@@ -35,7 +35,7 @@ impl FailureClass {
 
     /// The class of an error, given its text and those of its causes, outermost first, in any case.
     pub fn of_message(text: &str) -> Self {
-        let text = text.to_lowercase();
+        let text = text.to_ascii_lowercase();
         CLASSES.iter().find(|(fragment, _)| text.contains(fragment)).map_or(Self::Unknown, |&(_, class)| class)
     }
 }

@@ -228,7 +228,7 @@ impl MergedStats {
     ///
     /// None in practice: every number can be told.
     pub fn document(&self, name: &PoolName, pool: &Pool) -> Result<Map<String, Value>, serde_json::Error> {
-        let mut document: Map<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
+        let mut document: Map<String, Value> = serde_json::from_str(&serde_json::to_string(self)?)?;
         document.insert("name".to_owned(), name.as_str().into());
         document.insert("config".to_owned(), pool.to_stats_json());
         document.insert("maxInstances".to_owned(), pool.max_instances.into());

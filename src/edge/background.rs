@@ -4,7 +4,8 @@ use std::future::Future;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
+
+use super::js;
 
 #[wasm_bindgen(module = "cloudflare:workers")]
 extern "C" {
@@ -16,7 +17,7 @@ extern "C" {
 /// Runs `work`, and keeps the event that is being handled alive until it is done. It may still be cut off when the
 /// runtime ends the event, so nothing may depend on its end.
 pub fn run(work: impl Future<Output = ()> + 'static) {
-    let promise = future_to_promise(async move {
+    let promise = js::future_to_promise(async move {
         work.await;
         Ok(JsValue::UNDEFINED)
     });

@@ -8,7 +8,7 @@ use crate::config::resolved::{BindingName, Millis};
 use crate::core::failure::{FailureClass, StartFailure};
 use crate::core::id::{ContainerId, ShardId};
 use crate::core::shard::{Call, ContainerKind, Finding, Input, Spec};
-use crate::wire::agent::{StartReply, StartRequest, StateReply, Status};
+use crate::wire::agent::{StartReply, StartRequest, Status};
 
 /// How long a call that only asks or signals may take.
 const CALL_DEADLINE: Millis = Millis::from_secs(10);
@@ -88,10 +88,11 @@ async fn check(env: &Env, container: ContainerId, binding: &BindingName) -> Find
     let Ok(answer) = js::invoke(&stub.into_rpc(), "getState", &[], CALL_DEADLINE).await else {
         return Finding::Unknown;
     };
-    match js::from_js::<StateReply>(answer) {
-        Ok(StateReply { status: Status::Running | Status::Healthy, .. }) => Finding::Running,
-        Ok(StateReply { status: Status::Stopping, .. }) => Finding::Stopping,
-        Ok(StateReply { status: Status::Stopped | Status::StoppedWithCode, .. }) => Finding::Stopped,
+    // Nothing else is read: what else a class of the user's has to say may be no JSON.
+    match js::from_js::<Status>(js::get(&answer, "status")) {
+        Ok(Status::Running | Status::Healthy) => Finding::Running,
+        Ok(Status::Stopping) => Finding::Stopping,
+        Ok(Status::Stopped | Status::StoppedWithCode) => Finding::Stopped,
         // A status of another version of the class proves nothing.
         Err(_) => Finding::Unknown,
     }

@@ -13,10 +13,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use futures::future::join_all;
+use crate::edge::join::join_all;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::abort::abort;
@@ -162,7 +161,7 @@ impl PoolCoordinator {
             wanted.map(|(name, pool)| Asked::of(machine, name, pool)).collect()
         })?;
         let driver = Rc::clone(&self.driver);
-        Ok(future_to_promise(async move {
+        Ok(js::future_to_promise(async move {
             // All at once: one that is slow must not hold the others up.
             let stats = join_all(pools.iter().map(|pool| driver.pool_stats(pool))).await;
             let stats: Vec<Value> =
@@ -180,7 +179,7 @@ impl PoolCoordinator {
         let shards: Vec<ShardId> =
             self.driver.with(|machine| machine.shards().filter(|shard| shard.pool.as_str() == name).collect())?;
         let driver = Rc::clone(&self.driver);
-        Ok(future_to_promise(async move {
+        Ok(js::future_to_promise(async move {
             let clients: Vec<ShardClient<'_>> =
                 shards.into_iter().map(|shard| ShardClient::new(&driver.env, shard).within(PUSH_DEADLINE)).collect();
             let mut count = 0;

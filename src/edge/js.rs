@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{Either, select};
 use js_sys::{Array, Function, Promise, Reflect};
 use serde::Serialize;
@@ -12,6 +13,7 @@ use worker::{Date, Delay};
 
 use crate::config::resolved::Millis;
 use crate::core::outcome::Refusal;
+use crate::json;
 
 /// How many causes of an error are read.
 const MAX_CAUSES: usize = 8;
@@ -27,16 +29,32 @@ pub fn now() -> Millis {
 ///
 /// When the value cannot be one, which none of our messages is.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
-    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|error| js_error(&error.to_string()))
+    let text = json::write(value).map_err(|error| js_error(&error.to_string()))?;
+    js_sys::JSON::parse(&text)
 }
 
-/// A value from plain objects.
+/// A value from plain objects. What is `undefined` counts as missing.
 ///
 /// # Errors
 ///
 /// A JavaScript `TypeError` that says what was expected.
 pub fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| js_sys::TypeError::new(&error.to_string()).into())
+    json::read(&json_text(&value)?).map_err(|error| js_sys::TypeError::new(&error.to_string()).into())
+}
+
+/// A value as JSON. That of `undefined` and of functions, which have none, is `null`.
+///
+/// # Errors
+///
+/// A JavaScript `TypeError` where the value has a cycle or a `BigInt`.
+pub fn json_text(value: &JsValue) -> Result<String, JsValue> {
+    let text = JsValue::from(js_sys::JSON::stringify(value)?);
+    Ok(text.as_string().unwrap_or_else(|| "null".to_owned()))
+}
+
+/// A promise of what `work` comes to. Boxed, so that there is one copy of what polls it.
+pub fn future_to_promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    wasm_bindgen_futures::future_to_promise(work.boxed_local())
 }
 
 /// A JavaScript `Error`.

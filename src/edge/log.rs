@@ -74,7 +74,7 @@ impl Subscriber for Console {
     fn event(&self, event: &TracingEvent<'_>) {
         let level = *event.metadata().level();
         let mut fields = Fields(Map::new());
-        fields.0.insert("level".to_owned(), json!(level.as_str().to_lowercase()));
+        fields.0.insert("level".to_owned(), json!(level.as_str().to_ascii_lowercase()));
         event.record(&mut fields);
         let line = Value::Object(fields.0).to_string();
         if level <= Level::WARN {

@@ -183,8 +183,7 @@ impl<'e> CoordinatorClient<'e> {
     /// The statistics of one pool or of all, as JSON text: `{pools: [..]}`.
     pub async fn stats_json(&self, pool: Option<&str>) -> Result<String, CallError> {
         let answer = self.stats(pool).await?;
-        let text = js_sys::JSON::stringify(&answer).map_err(threw)?;
-        Ok(text.into())
+        js::json_text(&answer).map_err(threw)
     }
 
     /// The statistics of one pool, with its name and configuration; none when the coordinator has no such pool.

@@ -8,7 +8,6 @@ use std::future::Future;
 use js_sys::{Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Request, Response};
 use worker::Env;
 
@@ -216,7 +215,7 @@ impl ScriptPools {
 }
 
 fn answer(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
-    future_to_promise(work)
+    js::future_to_promise(work)
 }
 
 /// A pool that is configured by code, or what is wrong with its settings.

@@ -8,6 +8,7 @@ use super::sql::{StoreError, unreadable, whole};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use crate::core::shard::{Channel, ContainerKind, ContainerRow, DrainCause, DrainPhase, Paid, SpecId, State as Life};
+use crate::json::{read_word, word};
 
 const CHANNELS: &str = "channels";
 const CONTAINERS: &str = "containers";
@@ -214,13 +215,8 @@ fn broken(reason: &dyn std::fmt::Display) -> StoreError {
     unreadable(CONTAINERS, reason)
 }
 
-/// The word that serde has for a unit variant.
-fn word<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
 fn parse_word<T: DeserializeOwned>(text: String) -> Result<T, StoreError> {
-    serde_json::from_value(serde_json::Value::String(text)).map_err(|error| broken(&error))
+    read_word(text).map_err(|error| broken(&error))
 }
 
 /// Times and epochs are below 2^53, so that they are exact.

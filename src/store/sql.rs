@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use worker::{SqlStorage, SqlStorageValue, State};
 
+use crate::json;
+
 #[wasm_bindgen]
 extern "C" {
     /// What the `worker` crate does not bind of `DurableObjectStorage`.
@@ -89,8 +91,17 @@ impl Database {
         table: &'static str,
         statement: &'static str,
     ) -> Result<Vec<T>, StoreError> {
-        let cursor = self.sql.exec(statement, None).map_err(|source| StoreError::Sql { statement, source })?;
-        cursor.to_array().map_err(|error| unreadable(table, &error))
+        self.rows(table, statement, Vec::new())
+    }
+
+    fn rows<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        statement: &'static str,
+        values: Vec<SqlStorageValue>,
+    ) -> Result<Vec<T>, StoreError> {
+        let cursor = self.sql.exec(statement, values).map_err(|source| StoreError::Sql { statement, source })?;
+        cursor.map(|row| from_json(table, &row_text(table, row)?)).collect()
     }
 
     pub(super) fn exec(&self, statement: &'static str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
@@ -101,11 +112,7 @@ impl Database {
     /// A value of the `meta` table, kept as JSON.
     pub(super) fn meta<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, StoreError> {
         const SELECT: &str = "SELECT value FROM meta WHERE key = ?";
-        let cursor = self
-            .sql
-            .exec(SELECT, vec![key.to_owned().into()])
-            .map_err(|source| StoreError::Sql { statement: SELECT, source })?;
-        let rows: Vec<ValueRow> = cursor.to_array().map_err(|error| unreadable("meta", &error))?;
+        let rows: Vec<ValueRow> = self.rows("meta", SELECT, vec![key.to_owned().into()])?;
         rows.first().map(|row| from_json("meta", &row.value)).transpose()
     }
 
@@ -149,10 +156,17 @@ pub(super) fn whole(table: &'static str, value: f64) -> Result<u64, StoreError> 
 /// The largest number up to which SQLite's integers survive JavaScript's numbers.
 const MAX_EXACT: u64 = (1 << 53) - 1;
 
+/// A row as JSON.
+fn row_text(table: &'static str, row: worker::Result<JsValue>) -> Result<String, StoreError> {
+    let row = row.map_err(|error| unreadable(table, &error))?;
+    let text = js_sys::JSON::stringify(&row).map_err(|_| unreadable(table, &"it has a value that is no JSON"))?;
+    Ok(text.into())
+}
+
 pub(super) fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| unreadable(table, &error))
+    json::read(text).map_err(|error| unreadable(table, &error))
 }
 
 pub(super) fn to_json<T: serde::Serialize>(table: &'static str, value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| unreadable(table, &error))
+    json::write(value).map_err(|error| unreadable(table, &error))
 }

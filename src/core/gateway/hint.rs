@@ -58,7 +58,8 @@ pub fn parse(value: &str) -> Option<Sticky> {
     if value.len() > MAX_HINT_LEN {
         return None;
     }
-    let Hint { container, epoch } = serde_json::from_str(value).ok()?;
+    let value: serde_json::Value = serde_json::from_str(value).ok()?;
+    let Hint { container, epoch } = serde_json::from_value(value).ok()?;
     Some(Sticky { container, epoch })
 }
 

@@ -18,7 +18,6 @@
 //! `FAULT` of the start's `env` makes it misbehave: see [`Fault`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,10 +25,10 @@ use futures::channel::oneshot;
 use futures::{StreamExt, stream};
 use js_sys::{Array, Object, Promise, Reflect};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
-use web_sys::{Headers, Request, Response, ResponseInit};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{Headers, Request, Response, ResponseInit, UrlSearchParams};
 use worker::{Delay, WebSocket, WebSocketPair, WebsocketEvent};
 
 use super::super::container::MonitorEnd;
@@ -37,6 +36,8 @@ use super::super::js;
 use super::storage::{Storage, StorageError};
 use crate::config::resolved::Millis;
 use crate::core::agent::Orders;
+use crate::core::gateway::Target;
+use crate::json;
 
 /// The emulated process of one object; none runs until it is started.
 #[derive(Clone)]
@@ -96,7 +97,7 @@ impl Emulated {
 
     pub fn start(&self, orders: &Orders) -> Result<(), String> {
         let env = &orders.start.env;
-        let fault = env.get("FAULT").and_then(|fault| serde_json::from_value(json!(fault)).ok());
+        let fault = env.get("FAULT").and_then(|fault| json::read_word(fault.clone()).ok());
         match fault {
             Some(Fault::StartFails) => return Err("failed to start container: told to, by FAULT".to_owned()),
             Some(Fault::Capacity) => {
@@ -152,7 +153,7 @@ impl Emulated {
 
     pub fn fetch(&self, port: u16, request: &Request) -> Promise {
         let (process, request) = (self.clone(), request.clone());
-        future_to_promise(async move {
+        js::future_to_promise(async move {
             let Some(running) = process.peek() else {
                 return Err(js::js_error("the container is not running"));
             };
@@ -172,27 +173,29 @@ impl Emulated {
     async fn respond(&self, running: Running, request: Request) -> Result<Response, JsValue> {
         self.0.served.set(self.0.served.get().saturating_add(1));
         let method = request.method();
-        let url = worker::Url::parse(&request.url()).map_err(|error| js::js_error(&error.to_string()))?;
+        let url = request.url();
+        let target = Target::parse(&url).ok_or_else(|| js::js_error("the request has no absolute URL"))?;
+        let query = UrlSearchParams::new_with_str(target.query().unwrap_or_default())?;
         let upgrade = request.headers().get("upgrade")?;
         if upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
             return echo_socket();
         }
-        match (method.as_str(), url.path()) {
+        match (method.as_str(), target.path()) {
             ("GET", "/__emulated/exit") => {
-                let code = url.query_pairs().find(|(key, _)| key == "code").and_then(|(_, code)| code.parse().ok());
+                let code = query.get("code").and_then(|code| code.parse().ok());
                 self.end(code.unwrap_or(0)).map_err(|error| js::js_error(&error))?;
                 Err(js::js_error("the connection was closed"))
             }
             ("GET", "/__emulated/headers") => {
                 let init = init(200, "text/plain")?;
                 let response = Response::new_with_opt_str_and_init(Some("said"), &init)?;
-                for (name, value) in url.query_pairs() {
+                for (name, value) in pairs(&query) {
                     response.headers().set(&name, &value)?;
                 }
                 Ok(response)
             }
             ("GET", "/__emulated/ticks") => {
-                let count = url.query_pairs().find(|(key, _)| key == "count").and_then(|(_, count)| count.parse().ok());
+                let count = query.get("count").and_then(|count| count.parse().ok());
                 self.tick(count.unwrap_or(1))
             }
             ("POST", "/echo") => Response::new_with_opt_readable_stream_and_init(
@@ -202,9 +205,9 @@ impl Emulated {
             ("POST", "/increment") => {
                 let counted = Running { count: running.count.saturating_add(1), ..running };
                 self.put(Some(counted.clone())).map_err(|error| js::js_error(&error))?;
-                self.describe(&counted, &request, &url).await
+                self.describe(&counted, &request, &target).await
             }
-            _ => self.describe(&running, &request, &url).await,
+            _ => self.describe(&running, &request, &target).await,
         }
     }
 
@@ -227,12 +230,9 @@ impl Emulated {
         Ok(response)
     }
 
-    async fn describe(&self, running: &Running, request: &Request, url: &worker::Url) -> Result<Response, JsValue> {
-        let mut headers = BTreeMap::new();
-        for entry in Array::from(&js_sys::Array::from(&request.headers())).iter() {
-            let entry = Array::from(&entry);
-            headers.insert(entry.get(0).as_string().unwrap_or_default(), entry.get(1).as_string().unwrap_or_default());
-        }
+    async fn describe(&self, running: &Running, request: &Request, target: &Target<'_>) -> Result<Response, JsValue> {
+        let headers: Map<String, Value> =
+            pairs(&request.headers()).map(|(name, value)| (name, Value::String(value))).collect();
         let body = match request.body() {
             Some(_) => JsFuture::from(request.text()?).await?.as_string().unwrap_or_default(),
             None => String::new(),
@@ -242,8 +242,8 @@ impl Emulated {
             "emulated": true,
             "hostname": running.hostname,
             "method": request.method(),
-            "path": url.path(),
-            "query": url.query(),
+            "path": target.path(),
+            "query": target.query(),
             "headers": headers,
             "body": text,
             "count": running.count,
@@ -281,6 +281,15 @@ impl Emulated {
         }
         Ok(())
     }
+}
+
+/// The names and values of what JavaScript iterates over in pairs.
+fn pairs(iterable: &JsValue) -> impl Iterator<Item = (String, String)> {
+    Array::from(iterable).into_iter().map(|pair| {
+        let pair = Array::from(&pair);
+        let text = |at| pair.get(at).as_string().unwrap_or_default();
+        (text(0), text(1))
+    })
 }
 
 fn init(status: u16, content_type: &str) -> Result<ResponseInit, JsValue> {

@@ -9,6 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use worker::State;
 
 use super::super::js;
+use crate::json;
 
 #[wasm_bindgen]
 extern "C" {
@@ -95,9 +96,7 @@ impl Storage {
         let value = self.kv.get(key).map_err(refused(key))?;
         match value.as_string() {
             None => Ok(None),
-            Some(text) => {
-                serde_json::from_str(&text).map(Some).map_err(|source| StorageError::Unreadable { key, source })
-            }
+            Some(text) => json::read(&text).map(Some).map_err(|source| StorageError::Unreadable { key, source }),
         }
     }
 
@@ -107,7 +106,7 @@ impl Storage {
     ///
     /// [`StorageError::Refused`].
     pub fn write<T: Serialize>(&self, key: &'static str, value: &T) -> Result<(), StorageError> {
-        let text = serde_json::to_string(value).map_err(|source| StorageError::Unreadable { key, source })?;
+        let text = json::write(value).map_err(|source| StorageError::Unreadable { key, source })?;
         self.kv.put(key, &text).map_err(refused(key))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [`Telling`](crate::core::gateway::Telling) decides; here is what it takes to carry that out.
 
-use futures::future::join_all;
+use crate::edge::join::join_all;
 
 use super::error::Error;
 use super::isolate;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use futures::future::{Either, join_all, select};
+use futures::future::{Either, select};
 use serde_json::Value;
 use web_sys::Request;
 use worker::Env;
@@ -22,6 +22,7 @@ use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome};
 use crate::core::stats::MergedStats;
 use crate::edge::background;
+use crate::edge::join::join_all;
 use crate::edge::js::CallError;
 use crate::edge::kv_cache::KvCache;
 use crate::edge::rpc::{CoordinatorClient, ShardClient, acquire_deadline};

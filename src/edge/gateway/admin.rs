@@ -17,7 +17,6 @@
 //! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, and are closed while the Worker has no such secret. Before a
 //! caller has shown the token, it learns nothing but that.
 
-use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Request, Response};
@@ -35,6 +34,7 @@ use crate::core::id::SessionId;
 use crate::core::outcome::Assignment;
 use crate::edge::bundled::{VARIABLE, bundled};
 use crate::edge::client::{self, Error, Pool, isolate};
+use crate::edge::join::join_all;
 use crate::edge::js::{self, CallError};
 use crate::edge::rpc::{CoordinatorClient, POOL_COORDINATOR};
 use crate::wire::coordinator::ConfigView;

@@ -32,7 +32,6 @@ mod body;
 mod entry;
 mod reply;
 
-use futures::future::join_all;
 use js_sys::ArrayBuffer;
 use web_sys::{Request, Response};
 use worker::Env;
@@ -43,6 +42,7 @@ use super::client::{self, Error, Pool, isolate};
 use super::log;
 use crate::core::gateway::{Denial, DenialCode, Sticky, Target, session_id};
 use crate::core::id::SessionId;
+use crate::edge::join::join_all;
 use crate::edge::rpc::CoordinatorClient;
 
 /// Answers a request.

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use futures::channel::oneshot;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
 use worker::{Env, State};
 
 use super::plans::plan_of_this_deploy;
@@ -18,7 +17,8 @@ use crate::core::shard::{Action, Answer, Effects, Event, Input, Shard, WaiterId}
 use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
 use crate::edge::entropy::RuntimeEntropy;
-use crate::edge::{container_rpc, js, log};
+use crate::edge::js::{self, future_to_promise};
+use crate::edge::{container_rpc, log};
 use crate::store::{Database, StoreError, load_shard, save_shard};
 
 /// How long a report to the coordinator, or a call to a sibling, may take.

@@ -22,12 +22,12 @@ mod siblings;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use driver::Driver;
 
-use super::{js, log};
+use super::js::{self, future_to_promise};
+use super::log;
 use crate::core::id::SessionId;
 use crate::core::shard::{DrainCause, Event, Input};
 use crate::wire::agent::LeaseRequest;

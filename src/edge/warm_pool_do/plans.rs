@@ -105,7 +105,7 @@ impl Driver {
             return Err(js::js_error(&message));
         }
         // Leaves out what is undefined, as JSON does.
-        let text = js_sys::JSON::stringify(settings)?.as_string().unwrap_or_default();
+        let text = js::json_text(settings)?;
         let settings: serde_json::Value = serde_json::from_str(&text).map_err(|error| type_error(&error))?;
         let document = serde_json::json!({ "pools": { id.pool.as_str(): settings } });
         let config = parse_value(&document).map_err(|errors| type_error(&errors))?;

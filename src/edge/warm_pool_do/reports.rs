@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use futures::stream::{FuturesUnordered, StreamExt};
+use crate::edge::join::any;
 use wasm_bindgen::JsValue;
 
 use super::driver::{Driver, PEER_DEADLINE};
@@ -68,8 +68,7 @@ impl Driver {
     pub async fn forward_stopped(&self, name: String) -> Result<bool, JsValue> {
         let (me, shards) = self.with(|shard| (shard.id().clone(), shard.plan().map_or(0, Plan::taking_part)))?;
         let siblings = (0..shards).map(ShardIndex).filter(|&index| index != me.index);
-        let asked: FuturesUnordered<_> = siblings.map(|index| self.report_to(&me, index, &name)).collect();
-        Ok(asked.any(|taken| async move { taken }).await)
+        Ok(any(siblings.map(|index| self.report_to(&me, index, &name))).await)
     }
 
     async fn pass_on(&self, me: &ShardId, to: ShardIndex, name: &str) -> Result<bool, CallError> {

@@ -17,6 +17,7 @@ use cf_warm_pools::core::gateway::{
 };
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome};
+use cf_warm_pools::core::sorted::Map;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -312,7 +313,7 @@ fn a_router_that_tells_a_shard_a_plan_tells_it_the_coordinators() {
         );
         cf_warm_pools::config::parse_json(&text).unwrap()
     };
-    let mut coordinator = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
+    let mut coordinator = Coordinator::load(Registry::default(), Map::new(), Map::new());
     let deployed = Deployed { stamp: 100, source: ConfigSource::Bundled, config: config(1) };
     let mut routing = Routing::carried(Rc::new(config(1)), ConfigSource::Bundled, 100);
     for input in [Input::Deployed(Box::new(deployed)), Input::Put(Box::new(config(4))), Input::DropOverride] {

@@ -17,5 +17,6 @@ pub mod plan;
 pub mod route;
 pub mod shard;
 pub mod share;
+pub mod sorted;
 pub mod stats;
 pub mod timers;

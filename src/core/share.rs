@@ -1,10 +1,9 @@
 //! Splitting a total over shards so that the parts sum to it exactly.
 
-use std::collections::BTreeMap;
-
 use super::id::ShardIndex;
 use super::mutants::{self, Mutant};
 use crate::config::resolved::{BindingName, Config, PoolName, ShardCount};
+use crate::core::sorted::Map;
 
 /// The part of `total` that falls to shard `index` by largest remainder (Hamilton's method) with equal weights: the first
 /// `total % shards` get one more.
@@ -21,8 +20,8 @@ pub fn even(total: u32, shards: ShardCount, index: ShardIndex) -> u32 {
 /// The most containers that each pool may have, of those that have a limit, so that all pools of a class together keep the
 /// class's: the largest that any of them states. Where they could have more together it is split by largest remainder, in
 /// proportion to what each states; a pool that states none has what the largest does.
-pub fn limits(config: &Config) -> BTreeMap<PoolName, u32> {
-    let mut classes: BTreeMap<&BindingName, Vec<(&PoolName, Option<u32>)>> = BTreeMap::new();
+pub fn limits(config: &Config) -> Map<PoolName, u32> {
+    let mut classes: Map<&BindingName, Vec<(&PoolName, Option<u32>)>> = Map::new();
     for (name, pool) in &config.pools {
         classes.entry(&pool.container).or_default().push((name, pool.max_instances));
     }

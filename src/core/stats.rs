@@ -2,16 +2,15 @@
 //!
 //! Counters start at 0 when a shard is loaded. The numbers of containers are exact at the time of the answer.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::failure::{FailureClass, StartFailure};
 use super::id::ShardIndex;
 use super::outcome::{Outcome, Reason, RefusalCode};
 use super::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use super::shard::Shard;
+use super::sorted::Map;
 use crate::config::resolved::{Millis, Pool, PoolName};
 
 /// What happened in one shard since it was loaded.
@@ -19,17 +18,17 @@ use crate::config::resolved::{Millis, Pool, PoolName};
 #[serde(rename_all = "camelCase", default)]
 pub struct Counters {
     /// Answers with a container, by outcome.
-    pub outcomes: BTreeMap<Outcome, u64>,
+    pub outcomes: Map<Outcome, u64>,
     /// Of those, by reason, where there was one.
-    pub reasons: BTreeMap<Reason, u64>,
+    pub reasons: Map<Reason, u64>,
     /// Answers without a container.
-    pub refusals: BTreeMap<RefusalCode, u64>,
+    pub refusals: Map<RefusalCode, u64>,
     /// Starts that ended with a ready container.
     pub starts_ready: u64,
     /// How long those took together, from the first asking to ready, in ms.
     pub starts_ready_millis: u64,
     /// Starts that ended without one, by what went wrong.
-    pub starts_failed: BTreeMap<FailureClass, u64>,
+    pub starts_failed: Map<FailureClass, u64>,
     /// Times that a start was asked for again because the answer proved nothing.
     pub starts_retried: u64,
     /// Warm containers given to siblings.
@@ -87,7 +86,7 @@ impl Counters {
     }
 }
 
-fn add_all<K: Ord + Copy>(sum: &mut BTreeMap<K, u64>, other: &BTreeMap<K, u64>) {
+fn add_all<K: Ord + Copy>(sum: &mut Map<K, u64>, other: &Map<K, u64>) {
     for (&key, count) in other {
         *sum.entry(key).or_default() += count;
     }
@@ -227,8 +226,8 @@ impl MergedStats {
     /// # Errors
     ///
     /// None in practice: every number can be told.
-    pub fn document(&self, name: &PoolName, pool: &Pool) -> Result<Map<String, Value>, serde_json::Error> {
-        let mut document: Map<String, Value> = serde_json::from_str(&serde_json::to_string(self)?)?;
+    pub fn document(&self, name: &PoolName, pool: &Pool) -> Result<serde_json::Map<String, Value>, serde_json::Error> {
+        let mut document: serde_json::Map<String, Value> = serde_json::from_str(&serde_json::to_string(self)?)?;
         document.insert("name".to_owned(), name.as_str().into());
         document.insert("config".to_owned(), pool.to_stats_json());
         document.insert("maxInstances".to_owned(), pool.max_instances.into());

@@ -1,19 +1,18 @@
 //! One table of timers, so that one alarm serves them all.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::config::resolved::Millis;
+use crate::core::sorted::{Map, Set};
 
 /// At most one deadline per key. The Durable Object's alarm is always set to [`Timers::next`].
 #[derive(Clone, Debug)]
 pub struct Timers<K: Ord + Copy> {
-    by_key: BTreeMap<K, Millis>,
-    by_time: BTreeSet<(Millis, K)>,
+    by_key: Map<K, Millis>,
+    by_time: Set<(Millis, K)>,
 }
 
 impl<K: Ord + Copy> Default for Timers<K> {
     fn default() -> Self {
-        Self { by_key: BTreeMap::new(), by_time: BTreeSet::new() }
+        Self { by_key: Map::new(), by_time: Set::new() }
     }
 }
 

@@ -6,7 +6,6 @@
 //! the log).
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
@@ -19,6 +18,7 @@ use crate::config::resolved::{Pool, PoolName};
 use crate::config::{Config, ConfigErrors, parse_json};
 use crate::core::coordinator::ConfigSource;
 use crate::core::share;
+use crate::core::sorted::Map;
 use crate::embedded;
 
 /// The variable's name. Its text is JSON, in the shape of `config/pools.toml`.
@@ -33,7 +33,7 @@ pub struct Bundled {
     /// The configuration.
     pub config: Config,
     /// The most containers of each pool that has a limit.
-    limits: BTreeMap<PoolName, u32>,
+    limits: Map<PoolName, u32>,
     /// Where it came from: [`ConfigSource::Var`] or [`ConfigSource::Bundled`].
     pub source: ConfigSource,
     /// When it was made, in ms since 1970: when the version was uploaded, where the runtime says so, else when the
@@ -46,7 +46,7 @@ pub struct Bundled {
     /// The configuration in the Worker's code, as it was given.
     in_code: Option<String>,
     /// Its pools, where it is what this deploy brings.
-    codes: BTreeMap<PoolName, Rc<ByCode>>,
+    codes: Map<PoolName, Rc<ByCode>>,
 }
 
 impl Bundled {

@@ -1,7 +1,5 @@
 //! The coordinator's rows: the registry, and two per shard: what it has acknowledged, and what it was given.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use worker::{SqlStorageValue, State};
 
@@ -9,6 +7,7 @@ use super::sql::{Database, StoreError, unreadable, whole};
 use crate::core::coordinator::{LedgerRow, Registry, Write};
 use crate::core::id::ShardId;
 use crate::core::plan::PlanVersion;
+use crate::core::sorted::Map;
 
 const MIGRATIONS: [&[&str]; 2] = [
     &["CREATE TABLE acknowledged (
@@ -75,9 +74,9 @@ pub struct CoordinatorRows {
     /// What is in force, and was.
     pub registry: Registry,
     /// What each shard has acknowledged.
-    pub acknowledged: BTreeMap<ShardId, PlanVersion>,
+    pub acknowledged: Map<ShardId, PlanVersion>,
     /// What each was given.
-    pub ledger: BTreeMap<ShardId, LedgerRow>,
+    pub ledger: Map<ShardId, LedgerRow>,
 }
 
 /// The rows of the object's database, which is created when it is not there.

@@ -1,13 +1,12 @@
 //! A shard's rows: one per container, which names the id it is assigned to, so that an assignment writes one row.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use worker::State;
 
 use super::columns::{ChannelColumns, ContainerColumns, spec_id, spec_text};
 use super::sql::{Database, StoreError, from_json, to_json};
 use crate::core::shard::{Rows, Write};
+use crate::core::sorted::Map;
 
 /// Tables without row ids, so that a write is one row: the primary key is no second index.
 const MIGRATIONS: [&[&str]; 2] = [
@@ -56,7 +55,7 @@ pub fn load_shard(state: &State) -> Result<(Database, Rows), StoreError> {
         .query::<SpecColumns>("specs", "SELECT id, spec FROM specs")?
         .into_iter()
         .map(|row| Ok((spec_id(&row.id)?, from_json("specs", &row.spec)?)))
-        .collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+        .collect::<Result<Map<_, _>, StoreError>>()?;
     let containers = database
         .query::<ContainerColumns>(
             "containers",
@@ -66,7 +65,7 @@ pub fn load_shard(state: &State) -> Result<(Database, Rows), StoreError> {
         )?
         .into_iter()
         .map(|row| row.into_row().map(|row| (row.container, row)))
-        .collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+        .collect::<Result<Map<_, _>, StoreError>>()?;
     let channels = database
         .query::<ChannelColumns>(
             "channels",
@@ -74,7 +73,7 @@ pub fn load_shard(state: &State) -> Result<(Database, Rows), StoreError> {
         )?
         .into_iter()
         .map(ChannelColumns::into_channel)
-        .collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+        .collect::<Result<Map<_, _>, StoreError>>()?;
     let rows = Rows {
         plan: database.meta(PLAN)?,
         gate: database.meta(GATE)?.unwrap_or_default(),

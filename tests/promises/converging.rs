@@ -88,7 +88,7 @@ fn of_a_surplus_the_outdated_go_first() {
     world.configure(3, &format!(r#""warm_target": 1, {renewed}"#));
     world.run_for(Millis(100));
     assert_eq!(world.counts().1, 1);
-    assert!(matches!(world.rows.containers[&current].state, State::Warm { .. }));
+    assert!(matches!(world.rows.containers.get(&current).unwrap().state, State::Warm { .. }));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! A later configuration wins; an older deploy never flips it back; nothing changes by halves.
 
-use std::collections::BTreeMap;
-
 use cf_warm_pools::config::parse_json;
 use cf_warm_pools::config::resolved::{Config, Millis};
 use cf_warm_pools::core::allotment::{ShardReport, Standing};
@@ -9,6 +7,7 @@ use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effe
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use cf_warm_pools::core::shard::{Input as ShardInput, Rows};
+use cf_warm_pools::core::sorted::Map;
 
 use crate::world::{World, pool};
 
@@ -38,7 +37,7 @@ fn target(machine: &Coordinator) -> u32 {
 
 #[test]
 fn a_later_deploy_wins_and_an_older_one_that_still_runs_changes_nothing() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), Map::new(), Map::new());
     step(&mut machine, deployed(100, 3, 1));
     step(&mut machine, deployed(200, 7, 1));
     let version = machine.version();
@@ -52,7 +51,7 @@ fn a_later_deploy_wins_and_an_older_one_that_still_runs_changes_nothing() {
 
 #[test]
 fn the_admin_override_outranks_deploys_until_it_is_dropped() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), Map::new(), Map::new());
     step(&mut machine, deployed(100, 3, 1));
     step(&mut machine, Input::Put(Box::new(config(9, 1))));
     step(&mut machine, deployed(200, 7, 1));
@@ -63,7 +62,7 @@ fn the_admin_override_outranks_deploys_until_it_is_dropped() {
 
 #[test]
 fn versions_only_grow_and_survive_a_restart() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), Map::new(), Map::new());
     let mut last = machine.version();
     for input in [deployed(100, 3, 1), Input::Put(Box::new(config(9, 1))), Input::DropOverride, deployed(200, 1, 1)] {
         let fx = step(&mut machine, input);
@@ -73,21 +72,21 @@ fn versions_only_grow_and_survive_a_restart() {
             Write::PutRegistry(registry) => Some(*registry),
             Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
         });
-        machine = Coordinator::load(registry.unwrap(), BTreeMap::new(), BTreeMap::new());
+        machine = Coordinator::load(registry.unwrap(), Map::new(), Map::new());
         assert_eq!(machine.version(), last);
     }
 }
 
 #[test]
 fn pushes_that_were_lost_with_the_object_are_taken_up() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), Map::new(), Map::new());
     let fx = step(&mut machine, deployed(100, 10, 2));
     assert!(machine.next_timeout().is_some(), "an alarm is set while pushes are under way");
     let registry = fx.writes.into_iter().find_map(|write| match write {
         Write::PutRegistry(registry) => Some(*registry),
         Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
     });
-    let mut machine = Coordinator::load(registry.unwrap(), BTreeMap::new(), BTreeMap::new());
+    let mut machine = Coordinator::load(registry.unwrap(), Map::new(), Map::new());
     let at = machine.next_timeout().expect("there is something to do");
     let mut fx = Effects::default();
     machine.step(at.max(NOW), Input::Woken, &mut fx);
@@ -115,7 +114,7 @@ fn a_pool_configured_by_code_takes_other_options_and_survives_its_removal_from_t
 
 #[test]
 fn every_shard_is_told_until_it_acknowledges() {
-    let mut machine = Coordinator::load(Registry::default(), BTreeMap::new(), BTreeMap::new());
+    let mut machine = Coordinator::load(Registry::default(), Map::new(), Map::new());
     let fx = step(&mut machine, deployed(100, 10, 4));
     let targets: Vec<u32> = fx.pushes.iter().map(|(_, plan)| plan.share.warm_target).collect();
     assert_eq!(targets.iter().sum::<u32>(), 10);

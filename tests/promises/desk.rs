@@ -10,6 +10,7 @@ use cf_warm_pools::core::coordinator::{
 };
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
+use cf_warm_pools::core::sorted::Map;
 
 /// The refresh interval of every pool made by [`pools`].
 pub const REFRESH: Millis = Millis::from_secs(10);
@@ -33,8 +34,8 @@ pub fn shard(name: &str) -> ShardId {
 pub struct Desk {
     pub machine: Coordinator,
     pub registry: Registry,
-    pub acknowledged: BTreeMap<ShardId, PlanVersion>,
-    pub ledger: BTreeMap<ShardId, LedgerRow>,
+    pub acknowledged: Map<ShardId, PlanVersion>,
+    pub ledger: Map<ShardId, LedgerRow>,
     pub now: Millis,
     stamp: u64,
     /// Calls that have not ended.
@@ -43,8 +44,8 @@ pub struct Desk {
 
 impl Desk {
     pub fn new() -> Self {
-        let (registry, acknowledged, ledger) = (Registry::default(), BTreeMap::new(), BTreeMap::new());
-        let machine = Coordinator::load(registry.clone(), BTreeMap::new(), BTreeMap::new());
+        let (registry, acknowledged, ledger) = (Registry::default(), Map::new(), Map::new());
+        let machine = Coordinator::load(registry.clone(), Map::new(), Map::new());
         Self {
             machine,
             registry,

@@ -7,6 +7,7 @@ use cf_warm_pools::core::allotment::{ShardReport, Standing};
 use cf_warm_pools::core::coordinator::{ASK_AGAIN, Coordinator, Effects, Input, MAX_ALLOT_RETRY, Registry};
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
+use cf_warm_pools::core::sorted::Map;
 use proptest::prelude::*;
 
 use crate::desk::{Desk, pool, pools, shard, told};
@@ -33,7 +34,7 @@ fn a_change_of_the_shard_count_is_told_with_the_former_count() {
         let mut desk = Desk::with(sharded(from));
         desk.deploy(sharded(to));
         assert_eq!(shards_in_force(&desk), to);
-        assert_eq!(desk.machine.moving_from(), BTreeMap::from([(pool("a"), count(from))]));
+        assert_eq!(desk.machine.moving_from(), Map::from([(pool("a"), count(from))]));
         let all: Vec<ShardId> = desk.machine.shards().collect();
         assert_eq!(all.len() as u32, from.max(to), "those that were before take part");
         for shard in all {
@@ -229,7 +230,7 @@ fn pools_move_independently() {
     for name in ["a/0", "a/1", "b/0"] {
         desk.report(name, to_move(0));
     }
-    assert_eq!(desk.machine.moving_from().into_keys().collect::<Vec<_>>(), [pool("b")]);
+    assert_eq!(desk.machine.moving_from().keys().collect::<Vec<_>>(), [&pool("b")]);
     desk.report("b/1", to_move(0));
     assert!(desk.machine.moving_from().is_empty());
 }
@@ -256,7 +257,7 @@ fn what_older_code_has_written_is_read_and_completed() {
         assert!(fields.remove(later).is_some());
     }
     let registry: Registry = serde_json::from_value(registry).unwrap();
-    let mut machine = Coordinator::load(registry, BTreeMap::new(), BTreeMap::new());
+    let mut machine = Coordinator::load(registry, Map::new(), Map::new());
     let version = machine.version();
     let mut fx = Effects::default();
     machine.step(Millis(1), Input::Woken, &mut fx);

@@ -8,7 +8,7 @@
 //! The limit of a class is the largest that any pool of it in the configuration states; of a pool, its own, else the class's.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use crate::core::allotment::{CreditReport, CreditTerms};
 use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
 use crate::core::share::largest_remainder;
+use crate::core::sorted::Map;
 
 /// The pools of a container class.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +50,7 @@ pub(super) struct Free {
     /// To shards of the class.
     pub class: i128,
     /// To those of each pool in the configuration.
-    pub pools: BTreeMap<PoolName, i128>,
+    pub pools: Map<PoolName, i128>,
 }
 
 /// What a pool's shards lack and did not get.
@@ -116,7 +117,7 @@ impl Coordinator {
 
     /// Sorts the pools by class, with the limits in force.
     pub(super) fn classify(&mut self) {
-        let mut classes = BTreeMap::<BindingName, Class>::new();
+        let mut classes = Map::<BindingName, Class>::new();
         for (name, pool) in &self.registry.pools {
             let class = classes.entry(pool.container.clone()).or_default();
             class.pools.push(name.clone());
@@ -228,7 +229,7 @@ impl Coordinator {
         let mut wants: Vec<Want> = pools.iter().flat_map(|pool| self.wants_of(pool)).collect();
         give_to_ids(&mut wants, &mut free);
         give_to_stock(&mut wants, &mut free);
-        let mut unmet = BTreeMap::<PoolName, Unmet>::new();
+        let mut unmet = Map::<PoolName, Unmet>::new();
         for want in wants {
             let sum = unmet.entry(want.shard.pool.clone()).or_default();
             sum.ids += u64::from(want.ids - want.served);
@@ -297,7 +298,7 @@ fn give_to_ids(wants: &mut [Want], free: &mut Free) {
 
 /// In proportion to what each lacks.
 fn give_to_stock(wants: &mut [Want], free: &mut Free) {
-    let mut lacking = BTreeMap::<PoolName, u64>::new();
+    let mut lacking = Map::<PoolName, u64>::new();
     for want in wants.iter().filter(|want| want.stock > 0) {
         *lacking.entry(want.shard.pool.clone()).or_default() += u64::from(want.stock);
     }

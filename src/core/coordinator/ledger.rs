@@ -2,14 +2,13 @@
 //!
 //! A row counts for credits only under the generation it was written for: under another, the shard has what it began with.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use super::Write;
 use crate::config::resolved::PoolName;
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
+use crate::core::sorted::{Map, Set};
 
 /// What is durable of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,31 +35,31 @@ impl LedgerRow {
 /// The rows of all shards. A shard that has none has the row of zeros.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    books: BTreeMap<PoolName, Book>,
-    dirty: BTreeSet<ShardId>,
-    untold: BTreeSet<ShardId>,
+    books: Map<PoolName, Book>,
+    dirty: Set<ShardId>,
+    untold: Set<ShardId>,
 }
 
 /// The rows of a pool.
 #[derive(Debug, Default)]
 struct Book {
     generation: u64,
-    rows: BTreeMap<ShardIndex, LedgerRow>,
+    rows: Map<ShardIndex, LedgerRow>,
     /// What was given less what was returned, by the rows of this generation.
     net: i128,
 }
 
 impl Ledger {
-    pub fn load(rows: BTreeMap<ShardId, LedgerRow>) -> Self {
-        let mut books = BTreeMap::<PoolName, Book>::new();
-        let mut untold = BTreeSet::new();
+    pub fn load(rows: Map<ShardId, LedgerRow>) -> Self {
+        let mut books = Map::<PoolName, Book>::new();
+        let mut untold = Set::new();
         for (shard, row) in rows {
             if row.untold {
                 untold.insert(shard.clone());
             }
             books.entry(shard.pool).or_default().rows.insert(shard.index, row);
         }
-        Self { books, dirty: BTreeSet::new(), untold }
+        Self { books, dirty: Set::new(), untold }
     }
 
     /// Counts credits from this generation on.
@@ -84,7 +83,7 @@ impl Ledger {
     }
 
     /// The shards that are not known to have heard what they have.
-    pub fn untold(&self) -> &BTreeSet<ShardId> {
+    pub fn untold(&self) -> &Set<ShardId> {
         &self.untold
     }
 

@@ -5,8 +5,6 @@
 //! themselves, so all are asked, again and again, until they have said so. Then a version without the former count goes to
 //! all of them, and a change that was asked for meanwhile starts.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::Coordinator;
@@ -16,6 +14,7 @@ use crate::config::resolved::{Millis, PoolName, ShardCount};
 use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::PlanVersion;
+use crate::core::sorted::Map;
 
 /// How long after a shard was heard of, or asked, it is asked whether it has anything left to hand over.
 pub const ASK_AGAIN: Millis = Millis::from_secs(2);
@@ -36,7 +35,7 @@ pub struct Migration {
 
 impl Coordinator {
     /// Pools whose ids are moving to other shards: how many shards there were before.
-    pub fn moving_from(&self) -> BTreeMap<PoolName, ShardCount> {
+    pub fn moving_from(&self) -> Map<PoolName, ShardCount> {
         self.registry.migrations.iter().map(|(pool, resharding)| (pool.clone(), resharding.from)).collect()
     }
 

@@ -29,8 +29,6 @@ mod room;
 mod shares;
 mod view;
 
-use std::collections::BTreeMap;
-
 use crate::config::resolved::{BindingName, Config, Millis, PoolName};
 use crate::core::allotment::{Allotment, ShardReport};
 use crate::core::id::ShardId;
@@ -50,6 +48,7 @@ pub use room::MAX_HOLD;
 pub use shares::{DEMAND_KNOWN_AFTER, MIN_STOCK};
 pub use view::{HEARD_EMPTY_FOR, HEARD_FOR};
 
+use crate::core::sorted::Map;
 use credits::Class;
 use ledger::Ledger;
 use outbox::Outbox;
@@ -108,12 +107,12 @@ pub enum Write {
 pub struct Coordinator {
     registry: Registry,
     registry_changed: bool,
-    acknowledged: BTreeMap<ShardId, PlanVersion>,
+    acknowledged: Map<ShardId, PlanVersion>,
     ledger: Ledger,
     /// The time of the last step.
     now: Millis,
-    classes: BTreeMap<BindingName, Class>,
-    views: BTreeMap<PoolName, PoolView>,
+    classes: Map<BindingName, Class>,
+    views: Map<PoolName, PoolView>,
     no_room: NoRoom,
     pushes: Pushes,
     outbox: Outbox,
@@ -132,19 +131,15 @@ pub struct Coordinator {
 impl Coordinator {
     /// The coordinator whose rows are these. It does nothing by itself: step it with [`Input::Woken`] at
     /// [`Self::next_timeout`], which takes up whatever was under way when they were written.
-    pub fn load(
-        registry: Registry,
-        acknowledged: BTreeMap<ShardId, PlanVersion>,
-        ledger: BTreeMap<ShardId, LedgerRow>,
-    ) -> Self {
+    pub fn load(registry: Registry, acknowledged: Map<ShardId, PlanVersion>, ledger: Map<ShardId, LedgerRow>) -> Self {
         let mut machine = Self {
             registry,
             registry_changed: false,
             acknowledged,
             ledger: Ledger::load(ledger),
             now: Millis(0),
-            classes: BTreeMap::new(),
-            views: BTreeMap::new(),
+            classes: Map::new(),
+            views: Map::new(),
             no_room: NoRoom::new(),
             pushes: Pushes::default(),
             outbox: Outbox::default(),

@@ -3,10 +3,11 @@
 //! What is in it is worked out when it is sent. One at a time goes to a shard; credits that ids wait for have a lane of their own,
 //! so that they do not queue behind questions to shards that do not answer. What fails is tried again, for ever, more and more seldom.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::config::resolved::Millis;
 use crate::core::id::ShardId;
+use crate::core::sorted::Map;
 
 /// How many allotments are under way at once in a lane.
 pub const CONCURRENT_ALLOTMENTS: usize = 16;
@@ -27,11 +28,11 @@ pub(super) enum Lane {
 /// Allotments that are to be sent, or are being sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    queues: BTreeMap<Lane, VecDeque<ShardId>>,
-    queued: BTreeMap<ShardId, Lane>,
-    under_way: BTreeMap<ShardId, Lane>,
+    queues: Map<Lane, VecDeque<ShardId>>,
+    queued: Map<ShardId, Lane>,
+    under_way: Map<ShardId, Lane>,
     /// Shards that were not reached the last time.
-    failing: BTreeMap<ShardId, Failing>,
+    failing: Map<ShardId, Failing>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,11 @@
 //! Sending plans to the shards that have not heard of the version in force.
 
-use std::collections::BTreeSet;
-
 use super::{Coordinator, Effects, Write, take_due};
 use crate::config::resolved::Millis;
 use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::PlanVersion;
+use crate::core::sorted::Set;
 
 /// How long until pushes that failed are tried again.
 pub const PUSH_RETRY: Millis = Millis::from_secs(5);
@@ -17,10 +16,10 @@ pub const CONCURRENT_PUSHES: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
     /// Those that have not acknowledged what they are to know.
-    behind: BTreeSet<ShardId>,
-    under_way: BTreeSet<ShardId>,
+    behind: Set<ShardId>,
+    under_way: Set<ShardId>,
     /// Pushes that failed, to be tried again at `retry_at`.
-    failed: BTreeSet<ShardId>,
+    failed: Set<ShardId>,
     retry_at: Option<Millis>,
 }
 

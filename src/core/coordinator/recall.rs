@@ -5,8 +5,6 @@
 //! that is believed to be spare is not enough, everybody is asked who may have some; and if ids wait, also those who use all of
 //! theirs now, so that they return what becomes free. Believing wrongly costs a question.
 
-use std::collections::BTreeMap;
-
 use super::Coordinator;
 use super::credits::{Free, Unmet, split};
 use super::outbox::Lane;
@@ -14,6 +12,7 @@ use super::registry::shards_of;
 use crate::config::resolved::{Millis, PoolName};
 use crate::core::id::ShardId;
 use crate::core::mutants::{self, Mutant};
+use crate::core::sorted::Map;
 
 /// For how many refresh intervals of the pool a shard that is asked returns what is spare.
 pub const RECALL_FOR: u64 = 2;
@@ -56,7 +55,7 @@ impl Coordinator {
     }
 
     /// Calls back what is lacking in the pools of a class, and has what is beyond a lowered limit let go.
-    pub(super) fn call_back(&mut self, pools: &[PoolName], free: &Free, unmet: &BTreeMap<PoolName, Unmet>) {
+    pub(super) fn call_back(&mut self, pools: &[PoolName], free: &Free, unmet: &Map<PoolName, Unmet>) {
         let unmet_of = |pool: &PoolName| unmet.get(pool).copied().unwrap_or_default();
         let mut of_class = Unmet::default();
         let mut of_pools = Vec::new();

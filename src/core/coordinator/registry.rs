@@ -1,7 +1,5 @@
 //! What is in force, and where it came from: the coordinator's durable state but for the rows per shard.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use crate::config::resolved::{Config, Pool, PoolName, ShardCount};
@@ -9,6 +7,7 @@ use crate::core::allotment::CreditTerms;
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::PlanVersion;
+use crate::core::sorted::{Map, Set};
 
 /// Where a configuration came from, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,10 +44,10 @@ pub struct InForce {
     pub config: Config,
     /// Pools whose ids are moving to other shards: how many shards there were before.
     #[serde(default)]
-    pub moving_from: BTreeMap<PoolName, ShardCount>,
+    pub moving_from: Map<PoolName, ShardCount>,
     /// The terms of the credits of each pool that has a limit: with them whoever knows this can make a shard's plan.
     #[serde(default)]
-    pub credits: BTreeMap<PoolName, CreditTerms>,
+    pub credits: Map<PoolName, CreditTerms>,
 }
 
 /// The coordinator's durable state, but for what it knows of each shard. What older code has written lacks the later fields.
@@ -61,16 +60,16 @@ pub struct Registry {
     /// What the admin API set.
     pub admin: Option<Config>,
     /// Every pool that was ever in force, as it was last. Its `shards` is the count in force.
-    pub pools: BTreeMap<PoolName, Pool>,
+    pub pools: Map<PoolName, Pool>,
     /// Pools whose ids are moving to other shards.
     #[serde(default)]
-    pub migrations: BTreeMap<PoolName, Resharding>,
+    pub migrations: Map<PoolName, Resharding>,
     /// Pools that had more shards than they have.
     #[serde(default)]
-    pub removed: BTreeMap<PoolName, Removed>,
+    pub removed: Map<PoolName, Removed>,
     /// The credits with which the shards of each pool that has a limit began.
     #[serde(default)]
-    pub terms: BTreeMap<PoolName, CreditTerms>,
+    pub terms: Map<PoolName, CreditTerms>,
 }
 
 /// A migration that is open. The count that it leads to is the one in force.
@@ -120,9 +119,9 @@ impl Registry {
     /// Makes of what is asked for what is in force. A pool that is to have another shard count starts to move, unless it is
     /// moving already: then its count stays until that is over, and where the rest does not go with it, all of the pool
     /// stays. Returns the pools whose stock is to be shared out anew.
-    pub(super) fn adopt(&mut self) -> BTreeSet<PoolName> {
+    pub(super) fn adopt(&mut self) -> Set<PoolName> {
         let asked = self.asked_for().map(|config| config.pools.clone()).unwrap_or_default();
-        let mut changed = BTreeSet::new();
+        let mut changed = Set::new();
         for (name, asked) in asked {
             let former = self.pools.get(&name);
             let is_moving = self.migrations.contains_key(&name) && !mutants::on(Mutant::SecondChangeDoesNotWait);

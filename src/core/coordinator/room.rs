@@ -4,18 +4,17 @@
 //! only find out the same: they start nothing either, for as long as it believes it. When it starts one again, or forgets, so do
 //! they. Nothing of it is durable, and it ends by itself.
 
-use std::collections::BTreeMap;
-
 use super::Coordinator;
 use super::outbox::Lane;
 use crate::config::resolved::{BindingName, Millis};
 use crate::core::id::ShardId;
+use crate::core::sorted::Map;
 
 /// The longest that a shard is told to start nothing.
 pub const MAX_HOLD: Millis = Millis::from_secs(30);
 
 /// The shards that believe that there is no room, by class.
-pub(super) type NoRoom = BTreeMap<BindingName, BTreeMap<ShardId, Belief>>;
+pub(super) type NoRoom = Map<BindingName, Map<ShardId, Belief>>;
 
 /// That there is no room.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,6 @@
 //! of them lately. Moving stock costs a start for each container, so that the shares stay until they are clearly wrong.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 use super::Coordinator;
 use super::outbox::Lane;
@@ -14,6 +13,7 @@ use crate::config::resolved::{Millis, Pool, PoolName};
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::share::{even, largest_remainder};
+use crate::core::sorted::Set;
 
 /// So many containers at least, on average, are kept warm by a shard that keeps any; more of larger pools, see `heap`.
 pub const MIN_STOCK: u32 = 8;
@@ -49,7 +49,7 @@ impl Coordinator {
     }
 
     /// Shares out the stock of these pools, and of all whose shares do not sum to their target.
-    pub(super) fn share_out(&mut self, changed: &BTreeSet<PoolName>) {
+    pub(super) fn share_out(&mut self, changed: &Set<PoolName>) {
         let is_due = |pool: &&PoolName| changed.contains(*pool) || !self.fits(pool);
         let due: Vec<PoolName> = self.registry.pools.keys().filter(is_due).cloned().collect();
         for pool in due {
@@ -147,7 +147,7 @@ impl Coordinator {
             .collect();
         ranked.sort_by_key(|&(rank, index)| (Reverse(rank), index));
         let wanted = self.holders_wanted(pool) as usize;
-        let holders: BTreeSet<usize> = ranked.into_iter().take(wanted).map(|(_, index)| index).collect();
+        let holders: Set<usize> = ranked.into_iter().take(wanted).map(|(_, index)| index).collect();
         let mut shares = vec![0; weights.len()];
         let of_holders: Vec<u64> = holders.iter().filter_map(|&index| weights.get(index).copied()).collect();
         for (index, part) in holders.into_iter().zip(largest_remainder(self.total_of(pool), &of_holders)) {

@@ -1,13 +1,12 @@
 //! What shards have said of themselves lately. None of it is durable: after a restart it is heard anew, and what is old counts
 //! no more.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::Coordinator;
 use crate::config::resolved::{Millis, PoolName};
 use crate::core::allotment::{CreditReport, Standing};
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::PlanVersion;
+use crate::core::sorted::{Map, Set};
 use crate::core::stats::Counts;
 
 /// What a shard has said counts for so many refresh intervals of its pool.
@@ -18,11 +17,11 @@ pub const HEARD_EMPTY_FOR: u64 = 30;
 /// The shards of a pool.
 #[derive(Debug, Default)]
 pub(super) struct PoolView {
-    pub shards: BTreeMap<ShardIndex, ShardView>,
+    pub shards: Map<ShardIndex, ShardView>,
     /// Those that lack credits, for ids or for stock.
-    pub lacking: BTreeSet<ShardIndex>,
+    pub lacking: Set<ShardIndex>,
     /// Of a pool that moves: those that have nothing left to hand over.
-    pub done: BTreeSet<ShardIndex>,
+    pub done: Set<ShardIndex>,
     /// When the shares of the stock are looked at again.
     pub reweigh_at: Option<Millis>,
     /// Whether credits are called back.

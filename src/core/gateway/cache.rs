@@ -7,10 +7,9 @@
 //! capacity, it becomes the old one, and what was old and not used since is forgotten. So what is in use stays, at the
 //! price of a map lookup.
 
-use std::collections::BTreeMap;
-
 use crate::config::resolved::{BindingName, PoolName};
 use crate::core::id::{ContainerId, Epoch, SessionId};
+use crate::core::sorted::Map;
 
 /// The most entries. An entry is an id (at most 256 bytes) and 24 bytes, so the worst case is about 3 MB of an isolate's 128.
 pub const CACHE_CAPACITY: usize = 10_000;
@@ -102,7 +101,7 @@ impl RouteCache {
 #[derive(Debug, Default)]
 struct Generation {
     // Nested, so that a lookup needs no owned key.
-    pools: BTreeMap<PoolName, OfPool>,
+    pools: Map<PoolName, OfPool>,
     len: usize,
 }
 
@@ -110,7 +109,7 @@ struct Generation {
 #[derive(Debug)]
 struct OfPool {
     binding: BindingName,
-    ids: BTreeMap<SessionId, Sticky>,
+    ids: Map<SessionId, Sticky>,
 }
 
 impl Generation {
@@ -142,7 +141,7 @@ impl Generation {
         let of_pool = match self.pools.get_mut(pool) {
             Some(of_pool) => of_pool,
             None => {
-                let nothing = OfPool { binding: binding.clone(), ids: BTreeMap::new() };
+                let nothing = OfPool { binding: binding.clone(), ids: Map::new() };
                 self.pools.entry(pool.clone()).or_insert(nothing)
             }
         };
@@ -249,7 +248,7 @@ mod tests {
         ) {
             let mut cache = RouteCache::with_capacity(capacity);
             // What each id was told to have since the pool's class last changed.
-            let mut told: BTreeMap<u32, Vec<Sticky>> = BTreeMap::new();
+            let mut told: Map<u32, Vec<Sticky>> = Map::new();
             let p = pool("p");
             let bindings = ["A", "B"].map(binding);
             let mut current = 0;

@@ -1,14 +1,13 @@
 //! Which container classes are known to check for themselves whom they serve.
 
-use std::collections::BTreeSet;
-
 use crate::config::resolved::BindingName;
+use crate::core::sorted::Set;
 
 /// The bindings whose classes have a fence, by the word of shards about containers behind them. What nobody has spoken of
 /// counts as having none. There are no more entries than container classes.
 #[derive(Debug, Default)]
 pub struct Fences {
-    seen: BTreeSet<BindingName>,
+    seen: Set<BindingName>,
 }
 
 impl Fences {

@@ -5,7 +5,6 @@
 //! known, and then by a question of its own. A shard that refuses an id because the pool has another shard
 //! count corrects the count at once, by the plan that says so: see [`owner`](super::owner).
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::owner::Known;
@@ -16,6 +15,7 @@ use crate::core::id::ShardIndex;
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::{Plan, PlanVersion};
 use crate::core::share;
+use crate::core::sorted::Map;
 
 /// The least time between two questions to the coordinator. So long an isolate may route by an old configuration.
 pub const REFRESH_EVERY: Millis = Millis::from_secs(5);
@@ -30,10 +30,10 @@ pub struct Routing {
     version: PlanVersion,
     source: ConfigSource,
     config: Rc<Config>,
-    moving_from: BTreeMap<PoolName, ShardCount>,
-    credits: BTreeMap<PoolName, CreditTerms>,
+    moving_from: Map<PoolName, ShardCount>,
+    credits: Map<PoolName, CreditTerms>,
     /// Shard counts in force that shards have told, by newer plans than the configuration's.
-    corrected: BTreeMap<PoolName, Known>,
+    corrected: Map<PoolName, Known>,
     asked_at: Option<Millis>,
     /// Whether the last question that was due may still be answered.
     open: bool,
@@ -51,9 +51,9 @@ impl Routing {
             version,
             source,
             config,
-            moving_from: BTreeMap::new(),
-            credits: BTreeMap::new(),
-            corrected: BTreeMap::new(),
+            moving_from: Map::new(),
+            credits: Map::new(),
+            corrected: Map::new(),
             asked_at: None,
             open: false,
             heard: false,
@@ -197,7 +197,7 @@ mod tests {
 
     fn in_force(version: u64, stamp: u64, source: ConfigSource) -> InForce {
         let version = PlanVersion { version, stamp };
-        let (moving_from, credits) = (BTreeMap::new(), BTreeMap::new());
+        let (moving_from, credits) = (Map::new(), Map::new());
         InForce { version, source, config: Config::default(), moving_from, credits }
     }
 
@@ -323,7 +323,7 @@ mod tests {
         config.pools.get_mut(&pool()).unwrap().max_instances = Some(40);
         let terms = CreditTerms { generation: 3, total: 40, shards: 4.try_into().unwrap() };
         let known = InForce { config, credits: [(pool(), terms)].into(), ..in_force(5, 100, Admin) };
-        routing.adopt(InForce { credits: BTreeMap::new(), ..known.clone() });
+        routing.adopt(InForce { credits: Map::new(), ..known.clone() });
         assert_eq!(routing.plan_for(&pool(), ShardIndex(0)), None, "it has a limit, and nobody said how it is split");
         routing.adopt(InForce { version: version(6, 100), ..known });
         let plan = routing.plan_for(&pool(), ShardIndex(3)).unwrap();

@@ -4,11 +4,10 @@
 //! told; then the other shards of the pool are told too, by one call at a time. So settings travel only where they are not
 //! known.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::config::resolved::{Millis, PoolName};
 use crate::core::id::ShardIndex;
 use crate::core::plan::CodeVersion;
+use crate::core::sorted::{Map, Set};
 
 /// After how long a telling that has not ended is taken for cut off, with the event it ran in.
 pub const GIVEN_UP_AFTER: Millis = Millis::from_secs(20);
@@ -19,12 +18,12 @@ const MOST: usize = 64;
 /// What one isolate knows.
 #[derive(Debug, Default)]
 pub struct Telling {
-    pools: BTreeMap<PoolName, BTreeMap<CodeVersion, Shards>>,
+    pools: Map<PoolName, Map<CodeVersion, Shards>>,
 }
 
 #[derive(Debug, Default)]
 struct Shards {
-    heeding: BTreeSet<ShardIndex>,
+    heeding: Set<ShardIndex>,
     told_since: Option<Millis>,
 }
 
@@ -37,7 +36,7 @@ impl Telling {
 
     /// A shard heeds the settings, and no others.
     pub fn heeds(&mut self, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) {
-        for shards in self.pools.get_mut(pool).into_iter().flat_map(BTreeMap::values_mut) {
+        for shards in self.pools.get_mut(pool).into_iter().flat_map(Map::values_mut) {
             shards.heeding.remove(&shard);
         }
         self.shards(pool, code).heeding.insert(shard);
@@ -69,7 +68,7 @@ impl Telling {
 
     /// Of how many settings something is known.
     fn known(&self) -> usize {
-        self.pools.values().map(BTreeMap::len).sum()
+        self.pools.values().map(Map::len).sum()
     }
 }
 

@@ -1,11 +1,10 @@
 //! A shard's credits: how many containers it may have. See [`allotment`](crate::core::allotment).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::core::allotment::{CreditTerms, Grant};
 use crate::core::id::ShardIndex;
+use crate::core::sorted::Map;
 
 /// What is durable of a shard's credits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +20,7 @@ pub struct Credits {
     /// Those that came with containers, less those that went with containers, by the generation that the giver knew: it may have
     /// heard of a new beginning first, or not yet. What moved by code alone (0) counts on under the first terms that a
     /// coordinator sets, for containers do not come back.
-    pub moved: BTreeMap<u64, i64>,
+    pub moved: Map<u64, i64>,
 }
 
 impl Credits {

@@ -1,7 +1,5 @@
 //! Containers that change hands: see [`parcel`](super::parcel) for how nothing is lost or shared.
 
-use std::collections::BTreeMap;
-
 use super::message::{Action, Answer, Call, ContainerKind, DrainCause, Effects, Event};
 use super::parcel::{Delivery, Paid, Parcel, Receipt};
 use super::slot::{ContainerRow, DrainPhase, State};
@@ -9,6 +7,7 @@ use super::{Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
+use crate::core::sorted::Map;
 
 /// The most containers in one delivery: each comes with what it was started as, and a call has a limit of size.
 const MAX_PARCELS: usize = 32;
@@ -23,7 +22,7 @@ const MAX_DELIVERY_BACKOFF: Millis = Millis::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// By number in the channel.
-    pub parcels: BTreeMap<u64, ContainerId>,
+    pub parcels: Map<u64, ContainerId>,
     /// Whether a delivery is under way: what comes meanwhile goes with the next.
     is_under_way: bool,
     /// Deliveries in a row that failed.
@@ -100,10 +99,12 @@ impl Shard {
             return self.timers.set(Timer::Deliver(to), fx.entropy.around(now, pause));
         };
         outbox.failures = 0;
-        let left = outbox.parcels.split_off(&up_to.saturating_add(1));
-        let arrived = std::mem::replace(&mut outbox.parcels, left);
+        let mut arrived = Vec::new();
+        while outbox.parcels.first_key_value().is_some_and(|(&seq, _)| seq <= up_to) {
+            arrived.extend(outbox.parcels.pop_first().map(|(_, container)| container));
+        }
         self.close_if_empty(to);
-        for container in arrived.into_values() {
+        for container in arrived {
             self.come_off(container);
             fx.events.push(Event::Moved(container, to));
         }

@@ -5,8 +5,6 @@
 //! lease can be left (a class without a fence: for `unreachable_timeout`). The silence is counted from the first call that
 //! was not answered: that nobody asked proves nothing either.
 
-use std::ops::Bound;
-
 use super::message::{Action, Call, DrainCause, Effects, Finding, LeaseReply};
 use super::slot::{Pending, State};
 use super::{Shard, Timer};
@@ -89,8 +87,7 @@ impl Shard {
 
     /// The next containers after `cursor` whose state is `wanted`, at most `size`.
     fn page(&self, cursor: Option<ContainerId>, size: usize, wanted: fn(&State) -> bool) -> Vec<ContainerId> {
-        let from = cursor.map_or(Bound::Unbounded, Bound::Excluded);
-        let slots = self.slots.range((from, Bound::Unbounded));
+        let slots = self.slots.after(cursor.as_ref());
         slots.filter(|(_, slot)| wanted(&slot.row.state)).map(|(&container, _)| container).take(size).collect()
     }
 

@@ -27,7 +27,7 @@ mod resharding;
 mod slot;
 mod supply;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::config::resolved::{BindingName, Millis};
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
@@ -47,6 +47,7 @@ pub use message::{
 pub use parcel::{BorrowReply, Channel, Delivery, Paid, Parcel, PullReply, Receipt, Target};
 pub use slot::{ContainerRow, DrainPhase, State};
 
+use crate::core::sorted::{Map, Set};
 use acquire::Doubter;
 use allotted::{Advice, Demand};
 use borrow::Borrowing;
@@ -64,17 +65,17 @@ pub struct Shard {
     gate: GateRow,
     gate_changed: bool,
     /// Every spec that a container on the books was started as, and the one of the plan.
-    specs: BTreeMap<SpecId, Spec>,
+    specs: Map<SpecId, Spec>,
     /// How many containers use a spec.
-    spec_users: BTreeMap<SpecId, usize>,
+    spec_users: Map<SpecId, usize>,
     current_spec: Option<SpecId>,
-    slots: BTreeMap<ContainerId, Slot>,
-    starting: BTreeSet<ContainerId>,
+    slots: Map<ContainerId, Slot>,
+    starting: Set<ContainerId>,
     /// Current ones before outdated ones, then oldest first.
-    warm: BTreeSet<(Outdated, Millis, ContainerId)>,
-    by_id: BTreeMap<SessionId, ContainerId>,
+    warm: Set<(Outdated, Millis, ContainerId)>,
+    by_id: Map<SessionId, ContainerId>,
     /// Ids whose former container may still serve them.
-    blocked_by: BTreeMap<SessionId, ContainerId>,
+    blocked_by: Map<SessionId, ContainerId>,
     queue: Queue,
     timers: Timers<Timer>,
     next_epoch: Epoch,
@@ -88,14 +89,14 @@ pub struct Shard {
     /// Why ids lately lost their container, to tell them.
     lost: VecDeque<(SessionId, Reason)>,
     counters: Counters,
-    dirty: BTreeSet<ContainerId>,
-    dirty_specs: BTreeSet<SpecId>,
+    dirty: Set<ContainerId>,
+    dirty_specs: Set<SpecId>,
     /// Callers that say a container turned them away: they are answered when a check has shown what is true of it.
-    doubters: BTreeMap<ContainerId, Vec<Doubter>>,
-    channels: BTreeMap<ShardIndex, Channel>,
-    dirty_channels: BTreeSet<ShardIndex>,
+    doubters: Map<ContainerId, Vec<Doubter>>,
+    channels: Map<ShardIndex, Channel>,
+    dirty_channels: Set<ShardIndex>,
     /// Containers that are being handed over, by receiver.
-    outbox: BTreeMap<ShardIndex, Outbox>,
+    outbox: Map<ShardIndex, Outbox>,
     resharding: Resharding,
     questions: Questions,
     borrowing: Borrowing,
@@ -144,11 +145,11 @@ pub struct Rows {
     /// All epochs below may have been used.
     pub epoch_ceiling: u64,
     /// The specs in use.
-    pub specs: BTreeMap<SpecId, Spec>,
+    pub specs: Map<SpecId, Spec>,
     /// The containers.
-    pub containers: BTreeMap<ContainerId, ContainerRow>,
+    pub containers: Map<ContainerId, ContainerRow>,
     /// How far the channels to siblings are.
-    pub channels: BTreeMap<ShardIndex, Channel>,
+    pub channels: Map<ShardIndex, Channel>,
     /// The credits; none without a limit.
     pub credits: Option<Credits>,
     /// The target that the coordinator has set; none before it has.
@@ -192,7 +193,7 @@ impl Shard {
         let gate_changed = !mutants::on(Mutant::LearnedNotClamped) && gate.clamp(now);
         let spec = plan.as_ref().map(|plan| Spec::of(&plan.pool));
         let current_spec = spec.as_ref().map(Spec::id);
-        let mut dirty_specs = BTreeSet::new();
+        let mut dirty_specs = Set::new();
         if let Some((spec, id)) = spec.zip(current_spec) {
             // Other code may have had another name for the same spec.
             specs.entry(id).or_insert_with(|| {
@@ -207,13 +208,13 @@ impl Shard {
             // Else each reload would put the end off again.
             gate_changed,
             specs,
-            spec_users: BTreeMap::new(),
+            spec_users: Map::new(),
             current_spec,
-            slots: BTreeMap::new(),
-            starting: BTreeSet::new(),
-            warm: BTreeSet::new(),
-            by_id: BTreeMap::new(),
-            blocked_by: BTreeMap::new(),
+            slots: Map::new(),
+            starting: Set::new(),
+            warm: Set::new(),
+            by_id: Map::new(),
+            blocked_by: Map::new(),
             queue: Queue::default(),
             timers: Timers::default(),
             next_epoch: Epoch(first_epoch),
@@ -223,12 +224,12 @@ impl Shard {
             filled: false,
             lost: VecDeque::new(),
             counters: Counters::default(),
-            dirty: BTreeSet::new(),
+            dirty: Set::new(),
             dirty_specs,
-            doubters: BTreeMap::new(),
+            doubters: Map::new(),
             channels,
-            dirty_channels: BTreeSet::new(),
-            outbox: BTreeMap::new(),
+            dirty_channels: Set::new(),
+            outbox: Map::new(),
             resharding: Resharding::default(),
             questions: Questions::default(),
             borrowing: Borrowing::default(),

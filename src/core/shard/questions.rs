@@ -3,8 +3,7 @@
 //! Each is asked until it is answered, or nobody wants to know any more; only so many are under way at once, and the others wait
 //! their turn. An id of which nothing is known stays held in the queue meanwhile.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::acquire::MAX_CALLERS;
 use super::message::{Action, Effects, WaiterId};
@@ -13,6 +12,7 @@ use super::{Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::id::{SessionId, ShardIndex};
 use crate::core::outcome::RefusalCode;
+use crate::core::sorted::{Map, Set};
 
 /// The most questions under way at once: each takes the plan along.
 const MAX_UNDER_WAY: usize = 64;
@@ -28,15 +28,15 @@ const MAX_BACKOFF: Millis = Millis::from_secs(5);
 /// Ids of which a sibling may have something, and somebody wants to know.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
-    open: BTreeMap<SessionId, Question>,
+    open: Map<SessionId, Question>,
     /// Those that have been asked and not answered.
-    under_way: BTreeSet<SessionId>,
+    under_way: Set<SessionId>,
     /// Those that have not been asked, for too many are under way.
     later: VecDeque<SessionId>,
     /// When which is asked again, as its question says.
-    again: BTreeSet<(Millis, SessionId)>,
+    again: Set<(Millis, SessionId)>,
     /// Callers that only want to know, and until when they wait.
-    deadlines: BTreeSet<(Millis, WaiterId, SessionId)>,
+    deadlines: Set<(Millis, WaiterId, SessionId)>,
 }
 
 /// A question for what there is of an id.
@@ -112,8 +112,9 @@ impl Shard {
     /// Has the former owner of an id asked, if that must be. Returns whether it must.
     pub(super) fn resolve(&mut self, now: Millis, id: &SessionId, fx: &mut Effects<'_>) -> bool {
         let Some(former) = self.former_owner(id) else { return false };
-        if let Entry::Vacant(entry) = self.questions.open.entry(id.clone()) {
-            entry.insert(Question { to: former, again_at: None, failures: 0, locators: Vec::new() });
+        if !self.questions.open.contains_key(id) {
+            let question = Question { to: former, again_at: None, failures: 0, locators: Vec::new() };
+            self.questions.open.insert(id.clone(), question);
             self.ask_or_wait(now, id, fx);
         }
         true

@@ -2,22 +2,21 @@
 //!
 //! In memory only: when the shard goes, its callers' requests fail with it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::message::WaiterId;
 use crate::config::resolved::Millis;
 use crate::core::id::SessionId;
 use crate::core::outcome::Reason;
+use crate::core::sorted::{Map, Set};
 
 /// The ids that wait.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    by_id: BTreeMap<SessionId, Place>,
+    by_id: Map<SessionId, Place>,
     /// Ids that may be served, in order of arrival. Held ones are not here.
-    line: BTreeMap<u64, SessionId>,
+    line: Map<u64, SessionId>,
     /// Those in the line that are new there: whether they could be served at once is not known yet.
-    fresh: BTreeSet<u64>,
-    deadlines: BTreeSet<(Millis, WaiterId, SessionId)>,
+    fresh: Set<u64>,
+    deadlines: Set<(Millis, WaiterId, SessionId)>,
     arrivals: u64,
 }
 

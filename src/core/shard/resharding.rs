@@ -5,8 +5,6 @@
 //! that there is nothing of it, which it says only when it works by that plan itself. A shard that is no more hands
 //! everything over that it has.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::Shard;
 use super::message::{Answer, Effects};
 use super::parcel::PullReply;
@@ -15,6 +13,7 @@ use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::Plan;
+use crate::core::sorted::{Map, Set};
 
 /// The most containers that are on their way to one sibling at once, but for those it asks for, which go behind them.
 const BATCH: usize = 16;
@@ -23,9 +22,9 @@ const BATCH: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Resharding {
     /// Containers that belong elsewhere, by where.
-    foreign: BTreeMap<ShardIndex, BTreeSet<ContainerId>>,
+    foreign: Map<ShardIndex, Set<ContainerId>>,
     /// Siblings that have nothing left for this shard.
-    pub drained: BTreeSet<ShardIndex>,
+    pub drained: Set<ShardIndex>,
 }
 
 impl Shard {
@@ -88,7 +87,7 @@ impl Shard {
 
     /// How many containers still have to go elsewhere.
     pub(super) fn to_move(&self) -> usize {
-        let foreign: usize = self.resharding.foreign.values().map(BTreeSet::len).sum();
+        let foreign: usize = self.resharding.foreign.values().map(Set::len).sum();
         let moving = self.outbox.values().flat_map(|outbox| outbox.parcels.values());
         foreign + moving.filter(|container| self.is_removed() || self.moves_for(container).is_some()).count()
     }
@@ -111,7 +110,7 @@ impl Shard {
         for to in receivers {
             let mut count = 0;
             while count < BATCH
-                && let Some(container) = self.resharding.foreign.get_mut(&to).and_then(BTreeSet::pop_first)
+                && let Some(container) = self.resharding.foreign.get_mut(&to).and_then(Set::pop_first)
             {
                 // It may have gone, or changed, since.
                 if self.belongs_to(container) == Some(to) {
@@ -121,7 +120,7 @@ impl Shard {
                     self.note_if_foreign(container);
                 }
             }
-            if self.resharding.foreign.get(&to).is_some_and(BTreeSet::is_empty) {
+            if self.resharding.foreign.get(&to).is_some_and(Set::is_empty) {
                 self.resharding.foreign.remove(&to);
             }
             if count > 0 {

@@ -1,6 +1,5 @@
 //! Keeping the stock: what to start, and what of the stock to let go.
 
-use std::collections::btree_map::Entry;
 use std::hash::Hasher;
 
 use twox_hash::XxHash64;
@@ -362,8 +361,8 @@ impl Shard {
 
     /// Keeps a spec that something is, or will be, started as.
     pub(super) fn keep_spec(&mut self, id: SpecId, spec: &Spec) {
-        if let Entry::Vacant(entry) = self.specs.entry(id) {
-            entry.insert(spec.clone());
+        if !self.specs.contains_key(&id) {
+            self.specs.insert(id, spec.clone());
             self.dirty_specs.insert(id);
         }
     }

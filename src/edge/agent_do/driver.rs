@@ -3,7 +3,7 @@
 //! write that fails throws the object away, to be built anew from what is stored.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::core::agent::{
     Admission, Agent, Caller, Destruction, Effect, Input, LeaseAnswer, LeaseKey, ProbeResult, Reply, Save, SetupResult,
 };
 use crate::core::id::{ContainerId, ShardId};
+use crate::core::sorted::Map;
 use crate::wire::agent::{LeaseReply, LeaseRequest};
 use crate::wire::shard::Forwarded;
 
@@ -36,9 +37,9 @@ pub struct Driver {
     storage: Storage,
     process: Process,
     agent: RefCell<Agent>,
-    waiting: RefCell<BTreeMap<Caller, oneshot::Sender<Reply>>>,
+    waiting: RefCell<Map<Caller, oneshot::Sender<Reply>>>,
     /// Requests that the container has not answered yet: they are let go when it ends, for its ports may stay open.
-    unanswered: RefCell<BTreeMap<Caller, oneshot::Sender<Never>>>,
+    unanswered: RefCell<Map<Caller, oneshot::Sender<Never>>>,
     next_caller: Cell<u64>,
     alarm: Alarm,
     outlook: Cell<Outlook>,
@@ -76,8 +77,8 @@ impl Driver {
             storage,
             process,
             agent: RefCell::new(agent),
-            waiting: RefCell::new(BTreeMap::new()),
-            unanswered: RefCell::new(BTreeMap::new()),
+            waiting: RefCell::new(Map::new()),
+            unanswered: RefCell::new(Map::new()),
             next_caller: Cell::new(0),
             alarm,
             outlook: Cell::new(Outlook::Alive),

@@ -1,7 +1,6 @@
 //! Steps, writes, effects of a shard: see the folder's documentation.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures::channel::oneshot;
@@ -14,6 +13,7 @@ use crate::core::id::{ContainerId, SessionId, ShardId};
 use crate::core::outcome::{Assignment, Refusal};
 use crate::core::plan::CodeVersion;
 use crate::core::shard::{Action, Answer, Effects, Event, Input, Shard, WaiterId};
+use crate::core::sorted::Map;
 use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
 use crate::edge::entropy::RuntimeEntropy;
@@ -41,10 +41,10 @@ pub struct Driver {
     /// Memory is ahead of the rows: the object is about to be loaded anew, and does nothing more.
     broken: Cell<bool>,
     /// The ids by which container objects know themselves, as far as they were asked for.
-    pub(super) hex_ids: RefCell<BTreeMap<String, ContainerId>>,
+    pub(super) hex_ids: RefCell<Map<String, ContainerId>>,
 }
 
-type Waiters<T> = RefCell<BTreeMap<WaiterId, oneshot::Sender<Result<T, Refusal>>>>;
+type Waiters<T> = RefCell<Map<WaiterId, oneshot::Sender<Result<T, Refusal>>>>;
 
 /// What came of a step, besides what is under way.
 pub(super) struct Driven {
@@ -71,12 +71,12 @@ impl Driver {
             state,
             env,
             shard,
-            waiters: RefCell::new(BTreeMap::new()),
-            locators: RefCell::new(BTreeMap::new()),
+            waiters: RefCell::new(Map::new()),
+            locators: RefCell::new(Map::new()),
             next_waiter: Cell::new(0),
             alarm,
             broken: Cell::new(false),
-            hex_ids: RefCell::new(BTreeMap::new()),
+            hex_ids: RefCell::new(Map::new()),
         })
     }
 

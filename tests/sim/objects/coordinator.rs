@@ -1,13 +1,12 @@
 //! The `PoolCoordinator` object: a [`Coordinator`] with what `src/edge/coordinator_do` does around it.
 
-use std::collections::BTreeMap;
-
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::coordinator::{
     ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write,
 };
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::PlanVersion;
+use cf_warm_pools::core::sorted::Map;
 use cf_warm_pools::wire::coordinator::{Allotment, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
 
 use super::Object;
@@ -28,8 +27,8 @@ const ALARM_RETRY: Millis = Millis::from_secs(2);
 #[derive(Default)]
 pub struct CoordinatorObject {
     registry: Registry,
-    acknowledged: BTreeMap<ShardId, PlanVersion>,
-    ledger: BTreeMap<ShardId, LedgerRow>,
+    acknowledged: Map<ShardId, PlanVersion>,
+    ledger: Map<ShardId, LedgerRow>,
     memory: Option<Memory>,
     steps: u64,
 }
@@ -52,7 +51,7 @@ impl CoordinatorObject {
     }
 
     /// What is written down of the credits of each shard.
-    pub fn ledger(&self) -> &BTreeMap<ShardId, LedgerRow> {
+    pub fn ledger(&self) -> &Map<ShardId, LedgerRow> {
         &self.ledger
     }
 

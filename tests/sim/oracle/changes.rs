@@ -9,6 +9,7 @@ use cf_warm_pools::core::id::ShardIndex;
 use cf_warm_pools::core::plan::PlanVersion;
 use cf_warm_pools::core::route::shard_of;
 use cf_warm_pools::core::shard::State;
+use cf_warm_pools::core::sorted::Map;
 
 use super::books::{Books, Broken};
 use crate::world::message::{Addr, pool_number};
@@ -21,7 +22,7 @@ pub struct InForce<'a> {
     pub version: PlanVersion,
     pub registry: &'a Registry,
     pub config: &'a Config,
-    pub moving_from: &'a BTreeMap<PoolName, ShardCount>,
+    pub moving_from: &'a Map<PoolName, ShardCount>,
 }
 
 /// What was in force last.

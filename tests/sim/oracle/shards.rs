@@ -105,7 +105,7 @@ impl Oracle {
             } else {
                 let told = |rows: &Rows| {
                     let Rows { plan, gate, epoch_ceiling, specs, containers: _, channels, credits, target } = rows;
-                    let (plan, specs) = (plan.as_ref().map(|plan| plan.version), specs.keys());
+                    let (plan, specs) = (plan.as_ref().map(|plan| plan.version), specs.keys().collect::<Vec<_>>());
                     format!("{plan:?}, {gate:?}, {epoch_ceiling}, {specs:?}, {channels:?}, {credits:?}, {target:?}")
                 };
                 format!("{}; written {}", told(&held), told(written))

@@ -1,6 +1,5 @@
 //! A router alone, among shards and containers that say what a test has them say.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use cf_warm_pools::config::resolved::{BindingName, Millis, ShardCount};
@@ -13,6 +12,7 @@ use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardIndex};
 use cf_warm_pools::core::outcome::{Assignment, Outcome, Refusal, RefusalCode};
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::core::route::shard_of;
+use cf_warm_pools::core::sorted::Map;
 use cf_warm_pools::wire::coordinator::{ConfigView, PlanReply};
 use cf_warm_pools::wire::shard::{AcquireReply, AcquireRequest};
 use libtest_mimic::Trial;
@@ -473,8 +473,8 @@ impl Coordinator {
                 version: PlanVersion { version: 1, stamp: 1 },
                 source: ConfigSource::Admin,
                 config: config.clone(),
-                moving_from: BTreeMap::new(),
-                credits: BTreeMap::new(),
+                moving_from: Map::new(),
+                credits: Map::new(),
             })),
             Self::Silent => return None,
         };

@@ -13,7 +13,11 @@ use serde_json::{Error, Value};
 ///
 /// When it is no JSON, or not that of a `T`.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_json::from_value(serde_json::from_str(text)?)
+    serde_json::from_value(value(text)?)
+}
+
+fn value(text: &str) -> Result<Value, Error> {
+    serde_json::from_str(text)
 }
 
 /// The text of a value.

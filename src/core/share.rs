@@ -1,9 +1,11 @@
 //! Splitting a total over shards so that the parts sum to it exactly.
 
+use std::cmp::Reverse;
+
 use super::id::ShardIndex;
 use super::mutants::{self, Mutant};
 use crate::config::resolved::{BindingName, Config, PoolName, ShardCount};
-use crate::core::sorted::Map;
+use crate::core::sorted::{Map, Set};
 
 /// The part of `total` that falls to shard `index` by largest remainder (Hamilton's method) with equal weights: the first
 /// `total % shards` get one more.
@@ -47,10 +49,9 @@ pub fn largest_remainder(total: u32, weights: &[u64]) -> Vec<u32> {
     let mut parts: Vec<u32> =
         weights.iter().map(|&weight| u32::try_from(quota(weight).0).unwrap_or(u32::MAX)).collect();
     let given: u32 = parts.iter().fold(0, |sum, part| sum.saturating_add(*part));
-    let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(weights.get(at).map(|&weight| quota(weight).1)));
+    let order: Set<(Reverse<u128>, usize)> = weights.iter().map(|&weight| Reverse(quota(weight).1)).zip(0..).collect();
     let rest = if mutants::on(Mutant::ShareRoundedUp) { weights.len() } else { total.saturating_sub(given) as usize };
-    for at in order.into_iter().take(rest) {
+    for (_, at) in order.into_iter().take(rest) {
         if let Some(part) = parts.get_mut(at) {
             *part += 1;
         }

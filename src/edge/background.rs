@@ -2,8 +2,11 @@
 
 use std::future::Future;
 
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
+use worker::State;
 
 use super::js;
 
@@ -17,10 +20,17 @@ extern "C" {
 /// Runs `work`, and keeps the event that is being handled alive until it is done. It may still be cut off when the
 /// runtime ends the event, so nothing may depend on its end.
 pub fn run(work: impl Future<Output = ()> + 'static) {
-    let promise = js::future_to_promise(async move {
-        work.await;
-        Ok(JsValue::UNDEFINED)
-    });
+    run_boxed(work.boxed_local());
+}
+
+/// The same within an event of an object, which stays alive until `work` is done.
+pub fn run_in(object: &State, work: impl Future<Output = ()> + 'static) {
+    // Boxed, so that there is one copy of what polls it.
+    object.wait_until(work.boxed_local());
+}
+
+fn run_boxed(work: LocalBoxFuture<'static, ()>) {
+    let promise = js::future_to_promise(work.map(|()| Ok(JsValue::UNDEFINED)));
     if wait_until(&promise).is_err() {
         // Outside of any event, where it runs as long as it can.
         tracing::debug!("background work without an event to keep alive");

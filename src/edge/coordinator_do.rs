@@ -20,6 +20,7 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::abort::abort;
 use super::alarm::Alarm;
+use super::background;
 use super::bundled::bundled;
 use super::js;
 use super::log;
@@ -243,11 +244,11 @@ impl Driver {
         }
         for (shard, plan) in fx.pushes {
             let driver = Rc::clone(self);
-            self.state.wait_until(async move { driver.push(shard, plan).await });
+            background::run_in(&self.state, async move { driver.push(shard, plan).await });
         }
         for (shard, allotment) in fx.allotments {
             let driver = Rc::clone(self);
-            self.state.wait_until(async move { driver.allot(shard, allotment).await });
+            background::run_in(&self.state, async move { driver.allot(shard, allotment).await });
         }
         Ok(())
     }

@@ -29,8 +29,11 @@ pub fn now() -> Millis {
 ///
 /// When the value cannot be one, which none of our messages is.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
-    let text = json::write(value).map_err(|error| js_error(&error.to_string()))?;
-    js_sys::JSON::parse(&text)
+    parsed(json::write(value))
+}
+
+fn parsed(text: serde_json::Result<String>) -> Result<JsValue, JsValue> {
+    js_sys::JSON::parse(&text.map_err(|error| js_error(&error.to_string()))?)
 }
 
 /// A value from plain objects. What is `undefined` counts as missing.
@@ -39,7 +42,15 @@ pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
 ///
 /// A JavaScript `TypeError` that says what was expected.
 pub fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
-    json::read(&json_text(&value)?).map_err(|error| js_sys::TypeError::new(&error.to_string()).into())
+    serde_json::from_value(json_value(&value)?).map_err(|error| type_error(&error))
+}
+
+fn json_value(value: &JsValue) -> Result<serde_json::Value, JsValue> {
+    serde_json::from_str(&json_text(value)?).map_err(|error| type_error(&error))
+}
+
+fn type_error(error: &serde_json::Error) -> JsValue {
+    js_sys::TypeError::new(&error.to_string()).into()
 }
 
 /// A value as JSON. That of `undefined` and of functions, which have none, is `null`.

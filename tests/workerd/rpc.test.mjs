@@ -35,6 +35,19 @@ describe("a shard by RPC", () => {
     assert.deepEqual([now.assigned, now.waiting], [before.assigned, before.waiting]);
   });
 
+  test("messages that are no JSON, or have a number that is none of ours, are refused as a TypeError", async () => {
+    const before = await call("getStats");
+    const acquires = [{ id: "odd", shards: "$bigint" }, { id: "odd", code: "$cycle" }, "$map", { id: "odd\ud800" }, {}, 7, null];
+    for (const request of acquires) await assert.rejects(call("acquire", request), { name: "TypeError" });
+    const { container } = await call("getContainer", "numbers");
+    for (const epoch of [-1, 1.5, 1e300, "1"]) {
+      await assert.rejects(call("confirmLease", { container, session: "numbers", epoch }), { name: "TypeError" });
+    }
+    assert.equal(await call("confirmLease", { container, session: "numbers", epoch: 2 ** 53 }), "denied");
+    const now = await call("getStats");
+    assert.deepEqual([now.assigned, now.waiting], [before.assigned + 1, before.waiting]);
+  });
+
   test("a pool that is in no configuration starts nothing", async () => {
     await assert.rejects(rpc(server, "WARM_POOL", "ghost/0", "getContainer", "alice"), { code: "unknown_pool" });
     assert.equal((await rpc(server, "WARM_POOL", "ghost/0", "getStats")).total, 0);

@@ -1,5 +1,7 @@
 //! What a shard is allotted: worked out when it is told, of what is known then.
 
+use std::cmp::Reverse;
+
 use super::Coordinator;
 use super::ledger::LedgerRow;
 use super::outbox::Lane;
@@ -7,6 +9,7 @@ use crate::config::resolved::{Millis, PoolName};
 use crate::core::allotment::{Allotment, Grant, Standing, Stocked};
 use crate::core::id::ShardId;
 use crate::core::plan::PlanVersion;
+use crate::core::sorted::Map;
 
 /// How long after a shard was told what it has, and has not been heard to know it, it is told again.
 pub const TELL_AGAIN: Millis = Millis::from_secs(10);
@@ -86,11 +89,10 @@ impl Coordinator {
     fn stocked(&self, shard: &ShardId) -> Vec<Stocked> {
         let ever = self.registry.ever(&shard.pool).max(1);
         let after_asker = |sibling: &Stocked| (sibling.shard.0 + ever - shard.index.0 % ever) % ever;
-        let mut siblings = self.all_stocked(&shard.pool);
-        siblings.retain(|sibling| sibling.shard != shard.index);
-        siblings.sort_by_key(|sibling| (std::cmp::Reverse(sibling.warm), after_asker(sibling)));
-        siblings.truncate(MAX_STOCKED);
-        siblings
+        let others = self.all_stocked(&shard.pool).into_iter().filter(|sibling| sibling.shard != shard.index);
+        let ranked: Map<_, _> =
+            others.map(|sibling| ((Reverse(sibling.warm), after_asker(&sibling)), sibling)).collect();
+        ranked.into_values().take(MAX_STOCKED).collect()
     }
 
     fn all_stocked(&self, pool: &PoolName) -> Vec<Stocked> {

@@ -5,6 +5,8 @@
 //! that is believed to be spare is not enough, everybody is asked who may have some; and if ids wait, also those who use all of
 //! theirs now, so that they return what becomes free. Believing wrongly costs a question.
 
+use std::cmp::Reverse;
+
 use super::Coordinator;
 use super::credits::{Free, Unmet, split};
 use super::outbox::Lane;
@@ -110,11 +112,12 @@ impl Coordinator {
         if count <= 0 {
             return;
         }
-        let mut holders: Vec<Holder> = pools.iter().flat_map(|pool| self.holders_of(pool)).collect();
-        holders.sort_by(|one, other| other.spare.cmp(&one.spare).then_with(|| one.shard.cmp(&other.shard)));
-        let is_enough = holders.iter().map(|holder| holder.spare).sum::<i128>() >= count;
+        let holders = pools.iter().flat_map(|pool| self.holders_of(pool));
+        let holders: Map<_, _> =
+            holders.map(|holder| ((Reverse(holder.spare), holder.shard.clone()), holder)).collect();
+        let is_enough = holders.values().map(|holder| holder.spare).sum::<i128>() >= count;
         let mut expected = 0;
-        for Holder { shard, spare, is_known } in holders {
+        for Holder { shard, spare, is_known } in holders.into_values() {
             let has_some = spare > 0 && expected < count * RECALL_FACTOR;
             let may_have_some = !is_enough && (is_urgent || !is_known || spare > 0);
             if has_some || may_have_some {

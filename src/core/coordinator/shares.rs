@@ -139,13 +139,13 @@ impl Coordinator {
         let sum: u64 = demand.iter().fold(0, |sum, demand| sum.saturating_add(*demand));
         let base = BASE_DEMAND + sum / (BASE_WEIGHT * demand.len().max(1) as u64);
         let weights: Vec<u64> = demand.into_iter().map(|demand| demand.saturating_add(base)).collect();
-        let mut ranked: Vec<(u64, usize)> = weights
+        let ranked: Set<(Reverse<u128>, usize)> = weights
             .iter()
             .zip(&former)
             .map(|(weight, former)| weight.saturating_mul(if *former > 0 { REPLACED_AT } else { 2 }))
+            .map(|rank| Reverse(rank.into()))
             .zip(0..)
             .collect();
-        ranked.sort_by_key(|&(rank, index)| (Reverse(rank), index));
         let wanted = self.holders_wanted(pool) as usize;
         let holders: Set<usize> = ranked.into_iter().take(wanted).map(|(_, index)| index).collect();
         let mut shares = vec![0; weights.len()];

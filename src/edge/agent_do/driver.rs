@@ -16,6 +16,7 @@ use worker::{Delay, Env, State};
 
 use super::super::abort::{abort, rebuild};
 use super::super::alarm::Alarm;
+use super::super::background;
 use super::super::container::MonitorEnd;
 use super::super::js;
 use super::super::rpc::ShardClient;
@@ -203,7 +204,7 @@ impl Driver {
 
     /// Does something in the background.
     pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        self.state.wait_until(work);
+        background::run_in(&self.state, work);
     }
 
     fn next_caller(&self) -> Caller {

@@ -18,7 +18,7 @@ use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
 use crate::edge::entropy::RuntimeEntropy;
 use crate::edge::js::{self, future_to_promise};
-use crate::edge::{container_rpc, log};
+use crate::edge::{background, container_rpc, log};
 use crate::store::{Database, StoreError, load_shard, save_shard};
 
 /// How long a report to the coordinator, or a call to a sibling, may take.
@@ -184,7 +184,7 @@ impl Driver {
             Action::Located(waiter, answer) => tell(&self.locators, waiter, answer),
             Action::Call { container, binding, call } => {
                 let (driver, owner) = (Rc::clone(self), owner.clone());
-                self.state.wait_until(async move {
+                background::run_in(&self.state, async move {
                     if let Some(input) = container_rpc::perform(&driver.env, &owner, container, &binding, call).await {
                         driver.drive_logged(input);
                     }
@@ -192,7 +192,7 @@ impl Driver {
             }
             Action::Report => {
                 let driver = Rc::clone(self);
-                self.state.wait_until(async move {
+                background::run_in(&self.state, async move {
                     if let Err(error) = driver.report(PEER_DEADLINE).await {
                         tracing::debug!(%error, "the coordinator did not answer a report");
                     }
@@ -200,15 +200,15 @@ impl Driver {
             }
             Action::Borrow { from } => {
                 let (driver, me) = (Rc::clone(self), owner.clone());
-                self.state.wait_until(async move { driver.borrow(&me, from).await });
+                background::run_in(&self.state, async move { driver.borrow(&me, from).await });
             }
             Action::Pull { from, id, plan } => {
                 let (driver, me) = (Rc::clone(self), owner.clone());
-                self.state.wait_until(async move { driver.pull(&me, from, id, *plan).await });
+                background::run_in(&self.state, async move { driver.pull(&me, from, id, *plan).await });
             }
             Action::Deliver { to, delivery } => {
                 let (driver, me) = (Rc::clone(self), owner.clone());
-                self.state.wait_until(async move { driver.deliver(&me, to, *delivery).await });
+                background::run_in(&self.state, async move { driver.deliver(&me, to, *delivery).await });
             }
         }
     }

@@ -7,6 +7,7 @@
 //! it. So an entry is put in or taken out by moving at most a chunk, and now and then the list of the chunks. What always holds: no
 //! chunk is empty, and two neighbours have together more than half of what fits in one.
 
+mod iter;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,10 @@ mod traits;
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::vec;
 
+pub use iter::Iter;
 pub use set::Set;
-pub use traits::Iter;
 
 /// The most entries of a chunk.
 const MAX_CHUNK: usize = 128;
@@ -36,6 +38,17 @@ pub struct Chunk<K, V> {
 }
 
 impl<K, V> Chunk<K, V> {
+    const EMPTY: Self = Self { keys: Vec::new(), values: Vec::new() };
+
+    fn entry(&self, at: usize) -> Option<(&K, &V)> {
+        Some((self.keys.get(at)?, self.values.get(at)?))
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.keys.append(&mut other.keys);
+        self.values.append(&mut other.values);
+    }
+
     fn split_off(&mut self, at: usize) -> Self {
         Self { keys: self.keys.split_off(at), values: self.values.split_off(at) }
     }
@@ -72,27 +85,35 @@ impl<K, V> Map<K, V> {
 
     /// The entries.
     pub fn iter(&self) -> Iter<'_, K, V> {
-        self.chunks.iter().flat_map(|chunk| chunk.keys.iter().zip(&chunk.values))
+        Iter::new(&self.chunks, (0, 0), self.len)
     }
 
     /// The keys.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
-        self.chunks.iter().flat_map(|chunk| &chunk.keys)
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator + Clone {
+        self.iter().map(|(key, _)| key)
     }
 
     /// The values, in the order of their keys.
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + Clone {
-        self.chunks.iter().flat_map(|chunk| &chunk.values)
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + ExactSizeIterator + Clone {
+        self.iter().map(|(_, value)| value)
     }
 
     /// The same, to be changed.
-    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> {
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.chunks.iter_mut().flat_map(|chunk| &mut chunk.values)
     }
 
     /// The values alone.
-    pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> {
-        self.chunks.into_iter().flat_map(|chunk| chunk.values)
+    pub fn into_values(self) -> vec::IntoIter<V> {
+        self.into_chunk().values.into_iter()
+    }
+
+    /// All entries in one, however many they are.
+    fn into_chunk(self) -> Chunk<K, V> {
+        let mut chunks = self.chunks.into_iter();
+        let mut all = chunks.next().unwrap_or(Chunk::EMPTY);
+        chunks.for_each(|chunk| all.append(chunk));
+        all
     }
 
     /// The entry with the smallest key.
@@ -130,7 +151,7 @@ impl<K, V> Map<K, V> {
                 Some(last) if last.keys.len() < MAX_CHUNK => (chunk, at) = (self.chunks.len() - 1, last.keys.len()),
                 Some(_) | None => {
                     (chunk, at) = (self.chunks.len(), 0);
-                    self.chunks.push(Chunk { keys: Vec::new(), values: Vec::new() });
+                    self.chunks.push(Chunk::EMPTY);
                 }
             }
         }
@@ -167,10 +188,9 @@ impl<K, V> Map<K, V> {
         if len(chunk) + len(chunk + 1) > MAX_CHUNK / 2 {
             return false;
         }
-        let Chunk { keys, values } = self.chunks.remove(chunk + 1);
+        let next = self.chunks.remove(chunk + 1);
         if let Some(into) = self.chunks.get_mut(chunk) {
-            into.keys.extend(keys);
-            into.values.extend(values);
+            into.append(next);
         }
         true
     }
@@ -265,11 +285,11 @@ impl<K: Ord, V> Map<K, V> {
     }
 
     /// The entries whose keys are larger than `key`; all without one.
-    pub fn after<'m>(&'m self, key: Option<&K>) -> impl Iterator<Item = (&'m K, &'m V)> {
+    pub fn after<'m>(&'m self, key: Option<&K>) -> Iter<'m, K, V> {
         let Place { chunk, at, found } = key.map_or(Place { chunk: 0, at: 0, found: false }, |key| self.find(key));
-        let skipped = if found { at + 1 } else { at };
-        let chunks = self.chunks.get(chunk..).unwrap_or_default();
-        chunks.iter().flat_map(|chunk| chunk.keys.iter().zip(&chunk.values)).skip(skipped)
+        let at = if found { at + 1 } else { at };
+        let before: usize = self.chunks.iter().take(chunk).map(|chunk| chunk.keys.len()).sum();
+        Iter::new(&self.chunks, (chunk, at), self.len.saturating_sub(before + at))
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::iter::FlatMap;
-use std::{slice, vec};
+use std::vec;
 
-use super::{Chunk, Map};
+use super::{Iter, Map};
 
 /// A set in its order.
 #[derive(Clone)]
@@ -34,7 +33,7 @@ impl<K> Set<K> {
 
     /// The members.
     pub fn iter(&self) -> SetIter<'_, K> {
-        self.0.chunks.iter().flat_map(|chunk| chunk.keys.iter())
+        SetIter(self.0.iter())
     }
 
     /// The smallest member.
@@ -82,11 +81,33 @@ impl<K: Ord> Set<K> {
 }
 
 /// The members of a set.
-pub type SetIter<'m, K> =
-    FlatMap<slice::Iter<'m, Chunk<K, ()>>, slice::Iter<'m, K>, fn(&'m Chunk<K, ()>) -> slice::Iter<'m, K>>;
+pub struct SetIter<'m, K>(Iter<'m, K, ()>);
 
-/// The members of a set that is used up.
-pub type SetIntoIter<K> = FlatMap<vec::IntoIter<Chunk<K, ()>>, vec::IntoIter<K>, fn(Chunk<K, ()>) -> vec::IntoIter<K>>;
+impl<'m, K> Iterator for SetIter<'m, K> {
+    type Item = &'m K;
+
+    fn next(&mut self) -> Option<&'m K> {
+        self.0.next().map(|(key, ())| key)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<K> DoubleEndedIterator for SetIter<'_, K> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(|(key, ())| key)
+    }
+}
+
+impl<K> ExactSizeIterator for SetIter<'_, K> {}
+
+impl<K> Clone for SetIter<'_, K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<K> Default for Set<K> {
     fn default() -> Self {
@@ -119,10 +140,10 @@ impl<'m, K> IntoIterator for &'m Set<K> {
 
 impl<K> IntoIterator for Set<K> {
     type Item = K;
-    type IntoIter = SetIntoIter<K>;
+    type IntoIter = vec::IntoIter<K>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.chunks.into_iter().flat_map(|chunk| chunk.keys.into_iter())
+        self.0.into_chunk().keys.into_iter()
     }
 }
 

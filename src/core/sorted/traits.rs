@@ -1,4 +1,4 @@
-//! What a map is to iterators, comparisons and serde.
+//! What a map is to loops, comparisons and serde.
 
 use std::fmt;
 use std::iter::{FlatMap, Zip};
@@ -8,27 +8,14 @@ use std::{slice, vec};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::iter::Iter;
 use super::{Chunk, Map};
-
-/// The entries of a map.
-pub type Iter<'m, K, V> = FlatMap<
-    slice::Iter<'m, Chunk<K, V>>,
-    Zip<slice::Iter<'m, K>, slice::Iter<'m, V>>,
-    fn(&'m Chunk<K, V>) -> Zip<slice::Iter<'m, K>, slice::Iter<'m, V>>,
->;
 
 /// The entries of a map whose values are to be changed.
 pub type IterMut<'m, K, V> = FlatMap<
     slice::IterMut<'m, Chunk<K, V>>,
     Zip<slice::Iter<'m, K>, slice::IterMut<'m, V>>,
     fn(&'m mut Chunk<K, V>) -> Zip<slice::Iter<'m, K>, slice::IterMut<'m, V>>,
->;
-
-/// The entries of a map that is used up.
-pub type IntoIter<K, V> = FlatMap<
-    vec::IntoIter<Chunk<K, V>>,
-    Zip<vec::IntoIter<K>, vec::IntoIter<V>>,
-    fn(Chunk<K, V>) -> Zip<vec::IntoIter<K>, vec::IntoIter<V>>,
 >;
 
 impl<K, V> Default for Map<K, V> {
@@ -57,7 +44,7 @@ impl<'m, K, V> IntoIterator for &'m Map<K, V> {
     type IntoIter = Iter<'m, K, V>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.chunks.iter().flat_map(|chunk| chunk.keys.iter().zip(&chunk.values))
+        self.iter()
     }
 }
 
@@ -72,10 +59,11 @@ impl<'m, K, V> IntoIterator for &'m mut Map<K, V> {
 
 impl<K, V> IntoIterator for Map<K, V> {
     type Item = (K, V);
-    type IntoIter = IntoIter<K, V>;
+    type IntoIter = Zip<vec::IntoIter<K>, vec::IntoIter<V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.chunks.into_iter().flat_map(|chunk| chunk.keys.into_iter().zip(chunk.values))
+        let Chunk { keys, values } = self.into_chunk();
+        keys.into_iter().zip(values)
     }
 }
 

@@ -1,26 +1,29 @@
 //! JavaScript from Rust: values in and out, calls with a deadline, errors with their causes.
 
-use std::time::Duration;
-
 use futures::FutureExt;
-use futures::future::{Either, select};
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Promise, Reflect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use worker::{Date, Delay};
 
 use crate::config::resolved::Millis;
 use crate::core::outcome::Refusal;
 use crate::json;
+
+#[wasm_bindgen(module = "/src/edge/call.mjs")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn call(stub: &JsValue, method: &str, args: &Array, millis: f64) -> Result<Promise, JsValue>;
+}
 
 /// How many causes of an error are read.
 const MAX_CAUSES: usize = 8;
 
 /// Now, in ms since 1970. It stands still between two I/O events.
 pub fn now() -> Millis {
-    Millis(Date::now().as_millis())
+    // Not that of `worker`, which makes an object of it.
+    Millis(js_sys::Date::now() as u64)
 }
 
 /// A value as plain objects, arrays, strings and numbers.
@@ -149,18 +152,12 @@ pub enum CallError {
 ///
 /// When it throws or is late; the stub must not be used again.
 pub async fn invoke(stub: &JsValue, method: &str, args: &[JsValue], deadline: Millis) -> Result<JsValue, CallError> {
-    let threw = |error: JsValue| thrown(&error);
-    let function: Function =
-        get(stub, method).dyn_into().map_err(|_| CallError::Threw(format!("the object has no method {method}")))?;
     let args: Array = args.iter().collect();
-    let answer = Reflect::apply(&function, stub, &args).map_err(threw)?;
-    let promise = Promise::resolve(&answer);
-    let call = std::pin::pin!(JsFuture::from(promise));
-    let timer = std::pin::pin!(Delay::from(Duration::from_millis(deadline.0)));
-    match select(call, timer).await {
-        Either::Left((result, _)) => result.map_err(threw),
-        Either::Right(((), _)) => Err(CallError::Late { method: method.to_owned(), deadline }),
-    }
+    let answer = call(stub, method, &args, deadline.0 as f64).map_err(|error| thrown(&error))?;
+    JsFuture::from(answer).await.map_err(|error| match error.is_symbol() {
+        true => CallError::Late { method: method.to_owned(), deadline },
+        false => thrown(&error),
+    })
 }
 
 /// Like [`invoke`], with one message for another.

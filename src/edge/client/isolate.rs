@@ -16,6 +16,7 @@ use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::plan::{CodeVersion, Plan, PlanVersion};
 use crate::edge::background;
 use crate::edge::bundled::bundled;
+use crate::edge::js;
 use crate::edge::rpc::{CoordinatorClient, DEADLINE, POOL_COORDINATOR};
 use crate::wire::coordinator::{ConfigView, PlanReply};
 
@@ -74,8 +75,7 @@ pub fn config(env: &Env) -> Rc<Config> {
 
 /// The configuration known, and the question whether it still holds when it is time to ask it.
 pub fn known(env: &Env) -> (Rc<Config>, Option<Question>) {
-    // Not `js::now`, which makes an object of it.
-    let now = Millis(js_sys::Date::now() as u64);
+    let now = js::now();
     with(env, |isolate| {
         let question = isolate.routing.question(now).map(Question);
         (Rc::clone(isolate.routing.config()), question)
@@ -84,13 +84,13 @@ pub fn known(env: &Env) -> (Rc<Config>, Option<Question>) {
 
 /// The configuration known, when it is not time to ask whether it still holds.
 pub fn settled(env: &Env) -> Option<Rc<Config>> {
-    let now = Millis(js_sys::Date::now() as u64);
+    let now = js::now();
     with(env, |isolate| isolate.routing.is_settled(now).then(|| Rc::clone(isolate.routing.config())))
 }
 
 /// The question for a request without a route, when none is due.
 pub fn question_without_route(env: &Env) -> Option<Question> {
-    let now = Millis(js_sys::Date::now() as u64);
+    let now = js::now();
     with(env, |isolate| isolate.routing.question_without_route(now).map(Question))
 }
 
@@ -203,7 +203,7 @@ pub fn heeds(env: &Env, pool: &PoolName, code: &CodeVersion, shard: ShardIndex) 
 
 /// Whether the caller has to tell the pool's shards their settings; if so, [`end_telling`] is to follow.
 pub fn begin_telling(env: &Env, pool: &PoolName, code: &CodeVersion) -> bool {
-    let now = Millis(js_sys::Date::now() as u64);
+    let now = js::now();
     with(env, |isolate| isolate.telling.begin(now, pool, code))
 }
 

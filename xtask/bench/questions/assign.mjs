@@ -2,12 +2,17 @@
 
 import { WARM, full } from "../pools.mjs";
 import { takeTurns } from "../rounds.mjs";
+import { START_MILLIS } from "./starts.mjs";
 
 /** Assignments to a sample: half of what a pool has warm, so that none has to wait for a start. */
 export const ASSIGNMENTS = WARM / 2;
 
-/** In µs an assignment. */
+/**
+ * In µs an assignment. A start takes as long as one of a real container does, so that the containers that are started in the
+ * place of those taken are not ready before a sample is over: that they start is in it, that they are ready is not.
+ */
 export async function assign(server, pools, { rounds }) {
+  await server.startsTake(START_MILLIS);
   let names = 0;
   const sample = (worker, pool) => async () => {
     const query = { ...pool, n: ASSIGNMENTS, prefix: `new-${(names += 1)}` };
@@ -17,5 +22,7 @@ export async function assign(server, pools, { rounds }) {
     return (millis / ASSIGNMENTS) * 1_000;
   };
   const of = (worker) => Object.entries(pools[worker]).map(([size, pool]) => [`${worker}_${size}`, sample(worker, pool)]);
-  return takeTurns(rounds, Object.fromEntries([...of("ours"), ...of("peer")]));
+  const samples = await takeTurns(rounds, Object.fromEntries([...of("ours"), ...of("peer")]));
+  await server.startsTake(0);
+  return samples;
 }

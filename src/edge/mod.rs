@@ -12,6 +12,7 @@ mod container_rpc;
 mod coordinator_do;
 mod entropy;
 pub mod gateway;
+mod intern;
 mod join;
 pub mod js;
 mod kv_cache;

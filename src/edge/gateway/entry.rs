@@ -5,7 +5,6 @@
 //! as much as all else that is done here. Whatever is not as usual comes back: to [`Gateway::handle`] before anything was sent, to
 //! [`Gateway::resume`] after.
 
-use std::cell::RefCell;
 use std::future::Future;
 
 use js_sys::{ArrayBuffer, JsString, Promise};
@@ -18,6 +17,7 @@ use crate::core::gateway::{Sticky, Target, session_id};
 use crate::core::id::{ContainerId, Epoch};
 use crate::edge::client::forward::{Sent, fence_refusal};
 use crate::edge::client::isolate;
+use crate::edge::intern::intern;
 use crate::edge::js::{self, CallError};
 use crate::edge::log;
 use crate::wire::headers;
@@ -31,12 +31,7 @@ extern "C" {
 #[wasm_bindgen]
 pub struct Gateway {
     env: Env,
-    /// Names of headers as JavaScript's own strings.
-    names: RefCell<Vec<(String, JsString)>>,
 }
-
-/// Names that are kept; with more, all are let go.
-const MOST_NAMES: usize = 16;
 
 #[wasm_bindgen]
 impl Gateway {
@@ -44,7 +39,7 @@ impl Gateway {
     #[wasm_bindgen(constructor)]
     pub fn new(env: Env) -> Gateway {
         log::init();
-        Self { env, names: RefCell::default() }
+        Self { env }
     }
 
     /// Where a request for `url` goes whose id has a container that this isolate remembers; undefined for any other, and when there
@@ -58,7 +53,7 @@ impl Gateway {
         let config = isolate::settled(&self.env)?;
         let target = Target::parse(url).filter(|target| !target.is_admin())?;
         let route = target.route(&config)?;
-        let id = session_id(route, &target, |name| self.header(headers, name)).ok()?;
+        let id = session_id(route, &target, |name| header(headers, &intern(name))).ok()?;
         let binding = &config.pools.get(&route.pool)?.container;
         let Sticky { container, epoch } = isolate::remembered(&self.env, &route.pool, binding, &id)?;
         let mut container_text = [0; ContainerId::TEXT_LENGTH];
@@ -73,21 +68,6 @@ impl Gateway {
             if is_own { "" } else { &forwarded },
         ];
         Some(lines.join("\n"))
-    }
-
-    fn header(&self, headers: &Headers, name: &str) -> Option<String> {
-        let mut names = self.names.try_borrow_mut().ok()?;
-        if let Some((_, known)) = names.iter().find(|(known, _)| known == name) {
-            return header(headers, known);
-        }
-        // Configurations come and go; what their routes name does not differ by much.
-        if names.len() >= MOST_NAMES {
-            names.clear();
-        }
-        let known = JsString::from(name);
-        let value = header(headers, &known);
-        names.push((name.to_owned(), known));
-        value
     }
 
     /// Answers a request.

@@ -1,22 +1,15 @@
 //! Giving containers to ids.
 
-use super::message::{Action, DrainCause, Effects, Event, WaiterId, Write};
+use super::doubt::Doubter;
+use super::message::{Action, Effects, Event, WaiterId, Write};
 use super::queue::{Left, Why};
-use super::slot::{Pending, Slot, State};
+use super::slot::{Slot, State};
 use super::{EPOCH_BLOCK, EPOCH_RESERVE, Shard};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
 use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal, RefusalCode};
 use crate::core::plan::{CodeVersion, Plan, PlanVersion};
-
-/// A caller whose container turned it away.
-#[derive(Debug)]
-pub(super) struct Doubter {
-    waiter: WaiterId,
-    id: SessionId,
-    shards: Option<u32>,
-}
 
 /// A shard gives two thousand million epochs, the power of two of this, by one version before they run into those of the next.
 const EPOCHS_OF_A_VERSION: u32 = 31;
@@ -35,10 +28,9 @@ impl Shard {
 
     /// The container that the id has, if it has one. Gives it none.
     pub fn lookup(&self, id: &SessionId) -> Option<Assignment> {
-        let container = *self.by_id.get(id)?;
-        let slot = self.slots.get(&container)?;
+        let slot = self.books.of_id(id)?;
         let State::Assigned { epoch, .. } = slot.row.state else { return None };
-        Some(self.assignment(container, epoch, slot.is_fenced(), Outcome::Sticky, None))
+        Some(self.assignment(slot, epoch, Outcome::Sticky, None))
     }
 
     pub(super) fn acquire(
@@ -50,11 +42,10 @@ impl Shard {
         suspect: Option<ContainerId>,
         fx: &mut Effects<'_>,
     ) {
-        let suspected = suspect.filter(|&suspect| self.by_id.get(&id) == Some(&suspect));
-        let room = self.doubters.values().map(Vec::len).sum::<usize>() < MAX_CALLERS;
-        if let Some(container) = suspected.filter(|_| room) {
+        let is_suspect = |suspect: &ContainerId| self.books.get(*suspect).is_some_and(|slot| slot.has(&id));
+        if let Some(container) = suspect.filter(|_| self.doubts.has_room()).filter(is_suspect) {
             self.check_soon(now, container);
-            self.doubters.entry(container).or_default().push(Doubter { waiter, id, shards });
+            self.doubts.put(container, Doubter { waiter, id, shards });
             return;
         }
         if !mutants::on(Mutant::DoubtGivesAnother)
@@ -71,29 +62,11 @@ impl Shard {
         if !mutants::on(Mutant::NoSingleFlight) && self.queue.join(&id, waiter, deadline) {
             return;
         }
-        let why = Why { cold: None, replaced: self.take_loss(&id) };
+        let why = Why { cold: None, replaced: self.losses.take(&id) };
         self.demand.note(now);
         let blocked = self.blocked_by.contains_key(&id) && !mutants::on(Mutant::NoFenceWait);
         let asked = self.resolve(now, &id, fx);
         self.queue.push(now, id, waiter, deadline, why, blocked || asked);
-    }
-
-    /// Answers those who doubted a container that has since been checked: with the same, or as if they asked anew. While a
-    /// check is under way, or a definite negative waits to be confirmed, they wait.
-    pub(super) fn answer_doubters(&mut self, now: Millis, fx: &mut Effects<'_>) {
-        let open = |container: &ContainerId| {
-            let slot = self.slots.get(container)?;
-            let assigned = matches!(slot.row.state, State::Assigned { .. });
-            let looked_at = slot.pending == Some(Pending::Check) || slot.negatives > 0;
-            ((assigned && looked_at) || mutants::on(Mutant::DoubterNeverAnswered)).then_some(())
-        };
-        let settled: Vec<ContainerId> =
-            self.doubters.keys().filter(|container| open(container).is_none()).copied().collect();
-        for container in settled {
-            for Doubter { waiter, id, shards } in self.doubters.remove(&container).unwrap_or_default() {
-                self.acquire(now, waiter, id, shards, None, fx);
-            }
-        }
     }
 
     /// The refusal of an id that another shard owns; none when it is this one's.
@@ -142,7 +115,7 @@ impl Shard {
 
     /// Gives warm containers to those that wait, as far as they go.
     pub(super) fn serve(&mut self, now: Millis, fx: &mut Effects<'_>) {
-        while let Some(&(_, _, container)) = self.warm.first() {
+        while let Some((_, _, container)) = self.warm.first() {
             let Some(left) = self.queue.pop() else { break };
             self.assign(now, container, left, fx);
         }
@@ -152,20 +125,18 @@ impl Shard {
     fn assign(&mut self, now: Millis, container: ContainerId, left: Left, fx: &mut Effects<'_>) {
         let epoch = self.take_epoch(fx);
         self.unindex(container);
-        let Some(slot) = self.slots.get_mut(&container) else { return };
-        slot.row.state = State::Assigned { id: left.id.clone(), epoch, since: now };
-        let (fenced, borrowed) = (slot.is_fenced(), slot.borrowed);
+        self.books.assign(container, State::Assigned { id: left.id, epoch, since: now });
         if !mutants::on(Mutant::AssignmentNotWritten) {
             self.dirty.insert(container);
         }
-        self.by_id.insert(left.id, container);
+        let Some(slot) = self.books.get(container) else { return };
         let (outcome, why_not_warm) = match left.why.cold {
             None => (Outcome::Warm, None),
             // It went to whoever waits as soon as it was here.
-            Some(_) if borrowed => (Outcome::Borrowed, None),
+            Some(_) if slot.borrowed => (Outcome::Borrowed, None),
             Some(reason) => (Outcome::Cold, Some(reason)),
         };
-        let assignment = self.assignment(container, epoch, fenced, outcome, left.why.replaced.or(why_not_warm));
+        let assignment = self.assignment(slot, epoch, outcome, left.why.replaced.or(why_not_warm));
         for waiter in left.callers {
             self.counters.acquired(outcome, assignment.reason);
             fx.actions.push(Action::Reply(waiter, Ok(assignment.clone())));
@@ -173,16 +144,10 @@ impl Shard {
         fx.events.push(Event::Assigned(container, assignment));
     }
 
-    fn assignment(
-        &self,
-        container: ContainerId,
-        epoch: Epoch,
-        fenced: bool,
-        outcome: Outcome,
-        reason: Option<Reason>,
-    ) -> Assignment {
+    fn assignment(&self, slot: &Slot, epoch: Epoch, outcome: Outcome, reason: Option<Reason>) -> Assignment {
         // Told in any case: the caller may know another configuration, and must not fill in what its own says.
-        let binding = self.binding_of(container).cloned();
+        let binding = self.specs.get(&slot.row.spec).map(|spec| spec.binding.clone());
+        let (container, fenced) = (slot.row.container, slot.is_fenced());
         Assignment { container, epoch, fenced, outcome, reason, shard: self.me.index, binding }
     }
 
@@ -223,8 +188,7 @@ impl Shard {
 
     /// Whether a container that failed to start still takes up room.
     fn is_held_by_failed_starts(&self) -> bool {
-        let failed = |slot: &Slot| matches!(slot.row.state, State::Draining { cause: DrainCause::StartFailed, .. });
-        self.gate.failures > 0 && self.slots.values().any(failed)
+        self.gate.failures > 0 && !self.failed_starts.is_empty()
     }
 
     /// Refuses all that wait when the breaker is open and nothing is under way that could serve them.

@@ -161,7 +161,7 @@ impl Shard {
     pub(super) fn borrow(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let arrivals = self.starting.iter().filter(|container| self.is_arriving(now, **container));
         let arrive_by: Vec<Millis> =
-            arrivals.filter_map(|container| self.slots.get(container)).map(Slot::arrives_by).collect();
+            arrivals.filter_map(|container| self.books.get(*container)).map(Slot::arrives_by).collect();
         let waiting = self.queue.ready().saturating_sub(arrive_by.len());
         self.borrowing.in_vain = self.borrowing.in_vain.min(waiting);
         let wanted = waiting - self.borrowing.in_vain;
@@ -206,7 +206,7 @@ impl Shard {
     /// A sibling asks for a warm container. It gets one that nobody here waits for; what is missing then is started anew.
     pub(super) fn lend(&mut self, now: Millis, to: ShardIndex, fx: &mut Effects<'_>) {
         let is_active = self.plan.as_ref().is_some_and(|plan| plan.active);
-        let free = self.warm.first().copied().filter(|_| is_active && to != self.me.index && self.queue.ready() == 0);
+        let free = self.warm.first().filter(|_| is_active && to != self.me.index && self.queue.ready() == 0);
         let lent = match free {
             Some((false, _, container)) => {
                 self.hand_over(now, container, to, fx);
@@ -223,11 +223,11 @@ impl Shard {
     /// Whether a container came warm from a sibling just now, and is being told whose it is: one that does not answer is not
     /// counted on.
     pub(super) fn is_arriving(&self, now: Millis, container: ContainerId) -> bool {
-        self.is_borrowed(container) && self.slots.get(&container).is_some_and(|slot| now < slot.arrives_by())
+        self.is_borrowed(container) && self.books.get(container).is_some_and(|slot| now < slot.arrives_by())
     }
 
     /// Whether a starting container came warm from a sibling.
     pub(super) fn is_borrowed(&self, container: ContainerId) -> bool {
-        self.slots.get(&container).is_some_and(|slot| slot.borrowed && slot.row.state == State::Starting)
+        self.books.get(container).is_some_and(|slot| slot.borrowed && slot.row.state == State::Starting)
     }
 }

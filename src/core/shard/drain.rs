@@ -5,7 +5,7 @@
 
 use super::message::{Call, DrainCause, Effects, Event};
 use super::slot::{DrainPhase, Pending, Slot, State};
-use super::{LEASE_MARGIN, LOST_REMEMBERED, Shard, Timer};
+use super::{LEASE_MARGIN, Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::failure::{FailureClass, StartFailure};
 use crate::core::id::{ContainerId, SessionId};
@@ -21,14 +21,14 @@ const MAX_DESTROY_BACKOFF: Millis = Millis::from_secs(60);
 
 impl Shard {
     pub(super) fn release(&mut self, now: Millis, id: &SessionId, fx: &mut Effects<'_>) {
-        if let Some(&container) = self.by_id.get(id) {
+        if let Some(container) = self.books.of_id(id).map(|slot| slot.row.container) {
             self.drain(now, container, DrainCause::Released, fx);
         }
     }
 
     /// A container has stopped: its word, or proof.
     pub(super) fn stopped(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get(&container) else { return };
+        let Some(slot) = self.books.get(container) else { return };
         match slot.row.state {
             State::Starting => {
                 let failure = StartFailure::new(FailureClass::Exited, "the container stopped while it was starting");
@@ -48,7 +48,7 @@ impl Shard {
     pub(super) fn drain(&mut self, now: Millis, container: ContainerId, cause: DrainCause, fx: &mut Effects<'_>) {
         let id = self.unindex(container);
         let drain_timeout = self.drain_timeout(container);
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         let gently = match cause {
             DrainCause::Released
             | DrainCause::Surplus
@@ -69,11 +69,14 @@ impl Shard {
         slot.failures = 0;
         slot.negatives = 0;
         slot.stop_arrived = cause == DrainCause::Ending;
+        if cause == DrainCause::StartFailed {
+            self.failed_starts.insert(container);
+        }
         self.dirty.insert(container);
         fx.events.push(Event::Draining(container, cause));
         if let Some(id) = blocks {
             self.blocked_by.insert(id, container);
-            if let Some(end) = self.slots.get(&container).map(|slot| self.fence_end(now, slot)) {
+            if let Some(end) = self.books.get(container).map(|slot| self.fence_end(now, slot)) {
                 self.timers.set(Timer::Fence(container), end);
             }
         } else if let Some(id) = id {
@@ -85,7 +88,7 @@ impl Shard {
     /// Takes a container out of the index of its state, and returns the id it was assigned to.
     pub(super) fn unindex(&mut self, container: ContainerId) -> Option<SessionId> {
         self.timers.stop(Timer::Slot(container));
-        let slot = self.slots.get(&container)?;
+        let slot = self.books.get(container)?;
         match &slot.row.state {
             State::Starting => {
                 self.starting.remove(&container);
@@ -93,14 +96,12 @@ impl Shard {
             }
             State::Warm { since } => {
                 let since = *since;
-                self.warm.remove(&(false, since, container));
-                self.warm.remove(&(true, since, container));
+                self.warm.remove(since, container);
                 None
             }
-            State::Assigned { id, .. } => {
-                let id = id.clone();
-                self.by_id.remove(&id);
-                Some(id)
+            State::Assigned { .. } => {
+                self.doubts.touch(container);
+                self.books.unassign(container)
             }
             State::Draining { .. } | State::Moving { .. } => None,
         }
@@ -108,7 +109,7 @@ impl Shard {
 
     /// The next call of a draining container, at its begin or when its timer rang.
     pub(super) fn drain_next(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get(&container) else { return };
+        let Some(slot) = self.books.get(container) else { return };
         let State::Draining { blocks, phase, .. } = &slot.row.state else { return };
         match *phase {
             DrainPhase::Stopping { deadline } if now < deadline => {
@@ -133,7 +134,7 @@ impl Shard {
     }
 
     fn destroy(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         if let State::Draining { phase, .. } = &mut slot.row.state {
             *phase = DrainPhase::Destroying;
             slot.failures = 0;
@@ -143,7 +144,7 @@ impl Shard {
     }
 
     pub(super) fn stop_done(&mut self, now: Millis, container: ContainerId, arrived: bool) {
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         if slot.pending != Some(Pending::Stop) {
             return;
         }
@@ -161,7 +162,7 @@ impl Shard {
 
     /// What a check of a draining container found.
     pub(super) fn drain_checked(&mut self, now: Millis, container: ContainerId, stopped: bool, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get(&container) else { return };
+        let Some(slot) = self.books.get(container) else { return };
         let State::Draining { phase: DrainPhase::Stopping { deadline }, .. } = slot.row.state else { return };
         if stopped {
             self.destroy(now, container, fx);
@@ -171,7 +172,7 @@ impl Shard {
     }
 
     pub(super) fn destroy_done(&mut self, now: Millis, container: ContainerId, gone: bool, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         if slot.pending != Some(Pending::Destroy) {
             return;
         }
@@ -191,7 +192,8 @@ impl Shard {
     pub(super) fn forget(&mut self, container: ContainerId, fx: &mut Effects<'_>) {
         self.unblock(container);
         self.timers.stop(Timer::Slot(container));
-        let Some(slot) = self.slots.remove(&container) else { return };
+        let Some(slot) = self.books.remove(container) else { return };
+        self.failed_starts.remove(&container);
         self.dirty.insert(container);
         self.release_spec(slot.row.spec);
         fx.events.push(Event::Gone(container));
@@ -200,7 +202,7 @@ impl Shard {
     /// The container cannot serve its former id any more: the id may have another.
     pub(super) fn unblock(&mut self, container: ContainerId) {
         self.timers.stop(Timer::Fence(container));
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         if let State::Draining { blocks, .. } = &mut slot.row.state
             && let Some(id) = blocks.take()
         {
@@ -224,7 +226,7 @@ impl Shard {
     }
 
     fn drain_timeout(&self, container: ContainerId) -> Millis {
-        let spec = self.slots.get(&container).and_then(|slot| self.specs.get(&slot.row.spec));
+        let spec = self.books.get(container).and_then(|slot| self.specs.get(&slot.row.spec));
         spec.map_or(Millis(0), |spec| spec.drain_timeout)
     }
 
@@ -238,14 +240,6 @@ impl Shard {
             | DrainCause::Shutdown
             | DrainCause::StartFailed => return,
         };
-        if self.lost.len() >= LOST_REMEMBERED {
-            self.lost.pop_front();
-        }
-        self.lost.push_back((id, reason));
-    }
-
-    pub(super) fn take_loss(&mut self, id: &SessionId) -> Option<Reason> {
-        let at = self.lost.iter().position(|(lost, _)| lost == id)?;
-        self.lost.remove(at).map(|(_, reason)| reason)
+        self.losses.remember(id, reason);
     }
 }

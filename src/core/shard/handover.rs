@@ -34,8 +34,9 @@ impl Shard {
     pub(super) fn hand_over(&mut self, now: Millis, container: ContainerId, to: ShardIndex, fx: &mut Effects<'_>) {
         self.unindex(container);
         self.timers.stop(Timer::Fence(container));
+        self.failed_starts.remove(&container);
         let credit = self.let_credit_go();
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         let ttl = self.specs.get(&slot.row.spec).map_or(Millis(0), |spec| spec.lease_ttl);
         let was = Box::new(slot.row.state.clone());
         if let State::Draining { blocks: Some(id), .. } = &slot.row.state {
@@ -69,7 +70,7 @@ impl Shard {
         let Some(outbox) = self.outbox.get_mut(&to).filter(sendable) else { return };
         outbox.is_under_way = true;
         let parcel = |(&seq, container): (&u64, &ContainerId)| {
-            let row = &self.slots.get(container)?.row;
+            let row = &self.books.get(*container)?.row;
             let State::Moving { was, credit, .. } = &row.state else { return None };
             let spec = self.specs.get(&row.spec)?.clone();
             let ContainerRow { container, created, kind, .. } = *row;
@@ -120,7 +121,7 @@ impl Shard {
 
     /// A container that was handed over has arrived.
     fn come_off(&mut self, container: ContainerId) {
-        if let Some(slot) = self.slots.remove(&container) {
+        if let Some(slot) = self.books.remove(container) {
             self.dirty.insert(container);
             self.release_spec(slot.row.spec);
         }
@@ -178,7 +179,7 @@ impl Shard {
     fn take_in(&mut self, now: Millis, from: ShardIndex, parcel: Parcel, fx: &mut Effects<'_>) {
         let Parcel { seq: _, container, spec, created, kind, state, credit } = parcel;
         // It has been here before, and whom it was given to gives it back: so that it has arrived there, which nobody had said.
-        if let Some(State::Moving { to, seq, .. }) = self.slots.get(&container).map(|slot| &slot.row.state) {
+        if let Some(State::Moving { to, seq, .. }) = self.books.get(container).map(|slot| &slot.row.state) {
             let (to, seq) = (*to, *seq);
             if let Some(outbox) = self.outbox.get_mut(&to) {
                 outbox.parcels.remove(&seq);
@@ -197,7 +198,7 @@ impl Shard {
             // It has to be told whose it is before it can serve anybody.
             State::Warm { .. } => State::Starting,
             // It cannot be, for its giver has asked nobody else and this shard nobody but the giver.
-            State::Assigned { id, .. } if self.by_id.contains_key(&id) => {
+            State::Assigned { id, .. } if self.books.of_id(&id).is_some() => {
                 State::Draining { blocks: None, cause: DrainCause::Surplus, phase: DrainPhase::Destroying }
             }
             State::Moving { was, .. } => *was,
@@ -206,10 +207,11 @@ impl Shard {
         let is_assigned = matches!(state, State::Assigned { .. });
         let id = state.concerns().cloned();
         let row = ContainerRow { container, spec: spec_id, created, kind, state };
-        self.load_container(row, now);
+        let slot = self.index(row, now);
+        self.books.put(slot);
         self.dirty.insert(container);
         self.note_if_foreign(container);
-        if let Some(slot) = self.slots.get_mut(&container) {
+        if let Some(slot) = self.books.get_mut(container) {
             slot.borrowed = borrowed;
         }
         fx.events.push(Event::Received(container, from));

@@ -36,7 +36,7 @@ impl Shard {
     pub fn confirm(&mut self, now: Millis, container: ContainerId, id: &SessionId, epoch: Epoch) -> LeaseReply {
         let serves =
             |state: &State| matches!(state, State::Assigned { id: has, epoch: at, .. } if has == id && *at == epoch);
-        match self.slots.get(&container).map(|slot| (&slot.row.state, slot.lease_until)) {
+        match self.books.get(container).map(|slot| (&slot.row.state, slot.lease_until)) {
             None => return self.confirmed_elsewhere(id),
             // Not beyond what could be granted when it was handed over: its receiver counts on that.
             Some((State::Moving { to, was, .. }, lease_until)) => {
@@ -48,7 +48,7 @@ impl Shard {
             }
             Some(_) => {}
         }
-        let Some(slot) = self.slots.get_mut(&container) else { return LeaseReply::Denied };
+        let Some(slot) = self.books.get_mut(container) else { return LeaseReply::Denied };
         if !serves(&slot.row.state) && !mutants::on(Mutant::ConfirmForAnyone) {
             return LeaseReply::Denied;
         }
@@ -74,45 +74,38 @@ impl Shard {
     /// Once per refresh interval: checks, surplus, the report.
     pub(super) fn refresh(&mut self, now: Millis, fx: &mut Effects<'_>) {
         self.trim_surplus(now, fx);
-        let warm = self.page(self.warm_cursor, WARM_CHECKS_PER_REFRESH, |state| matches!(state, State::Warm { .. }));
-        let assigned = self.page(self.cursor, CHECKS_PER_REFRESH, |state| matches!(state, State::Assigned { .. }));
-        // A page that is not full was the last one.
-        self.warm_cursor = warm.last().copied().filter(|_| warm.len() == WARM_CHECKS_PER_REFRESH);
-        self.cursor = assigned.last().copied().filter(|_| assigned.len() == CHECKS_PER_REFRESH);
+        let (warm, warm_cursor) = self.warm.after(self.warm_cursor, WARM_CHECKS_PER_REFRESH);
+        let (assigned, cursor) = self.books.assigned_after(self.cursor, CHECKS_PER_REFRESH);
+        (self.warm_cursor, self.cursor) = (warm_cursor, cursor);
         for container in warm.into_iter().chain(assigned).filter(|_| !mutants::on(Mutant::NoPeriodicChecks)) {
             self.check(now, container, fx);
         }
         fx.report();
     }
 
-    /// The next containers after `cursor` whose state is `wanted`, at most `size`.
-    fn page(&self, cursor: Option<ContainerId>, size: usize, wanted: fn(&State) -> bool) -> Vec<ContainerId> {
-        let slots = self.slots.after(cursor.as_ref());
-        slots.filter(|(_, slot)| wanted(&slot.row.state)).map(|(&container, _)| container).take(size).collect()
-    }
-
     /// Has a container checked in the same step, unless that is under way.
     pub(super) fn check_soon(&mut self, now: Millis, container: ContainerId) {
-        if self.slots.get(&container).is_some_and(|slot| slot.pending.is_none()) {
+        if self.books.get(container).is_some_and(|slot| slot.pending.is_none()) {
             self.timers.set_earlier(Timer::Slot(container), now);
         }
     }
 
     fn check(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
-        if self.slots.get(&container).is_some_and(|slot| slot.pending.is_none()) {
+        if self.books.get(container).is_some_and(|slot| slot.pending.is_none()) {
             self.call(now, container, Pending::Check, Call::Check, fx);
         }
     }
 
     /// The timer of a container rang.
     pub(super) fn slot_due(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         match slot.row.state {
             State::Starting => self.start_due(now, container, fx),
             State::Warm { .. } | State::Assigned { .. } => {
                 // A check that is still open by now is lost.
                 slot.pending = None;
                 self.check(now, container, fx);
+                self.doubts.touch(container);
             }
             State::Draining { .. } => self.drain_next(now, container, fx),
             State::Moving { .. } => {}
@@ -120,7 +113,7 @@ impl Shard {
     }
 
     pub(super) fn check_done(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         if slot.pending != Some(Pending::Check) {
             // The answer to a call that was thought lost: good news all the same.
             if finding == Finding::Running {
@@ -130,6 +123,7 @@ impl Shard {
         }
         slot.pending = None;
         self.timers.stop(Timer::Slot(container));
+        self.doubts.touch(container);
         match slot.row.state {
             State::Starting => {}
             State::Warm { .. } => self.warm_checked(now, container, finding, fx),
@@ -143,7 +137,7 @@ impl Shard {
     fn warm_checked(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
         match finding {
             Finding::Running => {
-                let Some(slot) = self.slots.get_mut(&container) else { return };
+                let Some(slot) = self.books.get_mut(container) else { return };
                 slot.contact();
                 if let Some(binding) = self.binding_of(container).cloned() {
                     fx.actions.push(Action::Call { container, binding, call: Call::Renew });
@@ -160,12 +154,12 @@ impl Shard {
     fn assigned_checked(&mut self, now: Millis, container: ContainerId, finding: Finding, fx: &mut Effects<'_>) {
         match finding {
             Finding::Running => {
-                let Some(slot) = self.slots.get_mut(&container) else { return };
+                let Some(slot) = self.books.get_mut(container) else { return };
                 slot.contact();
                 slot.negatives = 0;
             }
             Finding::Stopping => {
-                let Some(slot) = self.slots.get_mut(&container) else { return };
+                let Some(slot) = self.books.get_mut(container) else { return };
                 slot.contact();
                 if slot.is_fenced() {
                     self.drain(now, container, DrainCause::Ending, fx);
@@ -175,7 +169,7 @@ impl Shard {
                 }
             }
             Finding::Stopped => {
-                let Some(slot) = self.slots.get_mut(&container) else { return };
+                let Some(slot) = self.books.get_mut(container) else { return };
                 slot.contact();
                 slot.negatives += 1;
                 if slot.negatives >= NEGATIVES || mutants::on(Mutant::OneNegativeIsDead) {
@@ -198,7 +192,7 @@ impl Shard {
 
     /// Whether an assigned container has not answered for as long as a lease lasts, and can have none left.
     fn may_be_given_up(&self, now: Millis, container: ContainerId) -> bool {
-        let Some(slot) = self.slots.get(&container) else { return false };
+        let Some(slot) = self.books.get(container) else { return false };
         let Some(silent_since) = slot.silent_since else { return false };
         if slot.is_fenced() {
             let ttl = self.specs.get(&slot.row.spec).map_or(Millis(0), |spec| spec.lease_ttl);
@@ -210,11 +204,11 @@ impl Shard {
 
     /// Counts an unanswered check; returns how many there were in a row.
     fn missed(&mut self, now: Millis, container: ContainerId) -> u32 {
-        self.slots.get_mut(&container).map_or(0, |slot| slot.missed(now))
+        self.books.get_mut(container).map_or(0, |slot| slot.missed(now))
     }
 
     fn recheck(&mut self, now: Millis, container: ContainerId) {
-        let Some(slot) = self.slots.get(&container) else { return };
+        let Some(slot) = self.books.get(container) else { return };
         let pause = RECHECK_BACKOFF.doubled(slot.failures.saturating_sub(1), MAX_RECHECK_BACKOFF);
         self.timers.set(Timer::Slot(container), now + pause);
     }

@@ -3,7 +3,7 @@
 //! Always true between steps:
 //! - a container is in exactly one state, and a row says which; state is a function of the rows plus what is only
 //!   known while in memory (callers that wait, calls under way), so the shard can be dropped and loaded at any point;
-//! - `by_id` is exactly the assigned containers, one per id, one id per container;
+//! - an id has one assigned container at most, and a container one id;
 //! - a container that left `Warm` never returns to it;
 //! - there are never more containers, in whatever state, than the shard has credits (unless the limit was lowered);
 //! - a container that is handed over to a sibling is neither used nor taken back, and stays on the books until the sibling has it
@@ -13,26 +13,27 @@
 
 mod acquire;
 mod allotted;
+mod books;
 mod borrow;
 mod credits;
+mod doubt;
 mod drain;
 mod gate;
 mod handover;
 mod health;
+mod loss;
 mod message;
 mod parcel;
 mod questions;
 mod queue;
 mod resharding;
 mod slot;
+mod stock;
 mod supply;
-
-use std::collections::VecDeque;
 
 use crate::config::resolved::{BindingName, Millis};
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
-use crate::core::outcome::Reason;
 use crate::core::plan::Plan;
 use crate::core::stats::Counters;
 use crate::core::timers::Timers;
@@ -48,14 +49,17 @@ pub use parcel::{BorrowReply, Channel, Delivery, Paid, Parcel, PullReply, Receip
 pub use slot::{ContainerRow, DrainPhase, State};
 
 use crate::core::sorted::{Map, Set};
-use acquire::Doubter;
 use allotted::{Advice, Demand};
+use books::{Books, Place};
 use borrow::Borrowing;
+use doubt::Doubts;
 use handover::Outbox;
+use loss::Losses;
 use questions::Questions;
 use queue::Queue;
 use resharding::Resharding;
 use slot::{Pending, Slot};
+use stock::{Stock, Warm};
 
 /// The shard machine.
 #[derive(Debug)]
@@ -69,11 +73,11 @@ pub struct Shard {
     /// How many containers use a spec.
     spec_users: Map<SpecId, usize>,
     current_spec: Option<SpecId>,
-    slots: Map<ContainerId, Slot>,
+    books: Books,
     starting: Set<ContainerId>,
-    /// Current ones before outdated ones, then oldest first.
-    warm: Set<(Outdated, Millis, ContainerId)>,
-    by_id: Map<SessionId, ContainerId>,
+    warm: Stock,
+    /// Those that are draining because they did not start.
+    failed_starts: Set<ContainerId>,
     /// Ids whose former container may still serve them.
     blocked_by: Map<SessionId, ContainerId>,
     queue: Queue,
@@ -81,18 +85,16 @@ pub struct Shard {
     next_epoch: Epoch,
     epoch_ceiling: Epoch,
     /// Where the health checks of assigned containers go on.
-    cursor: Option<ContainerId>,
+    cursor: Option<Place>,
     /// Where those of warm ones do.
-    warm_cursor: Option<ContainerId>,
+    warm_cursor: Option<Warm>,
     /// Whether the stock was once full since loading.
     filled: bool,
-    /// Why ids lately lost their container, to tell them.
-    lost: VecDeque<(SessionId, Reason)>,
+    losses: Losses,
     counters: Counters,
     dirty: Set<ContainerId>,
     dirty_specs: Set<SpecId>,
-    /// Callers that say a container turned them away: they are answered when a check has shown what is true of it.
-    doubters: Map<ContainerId, Vec<Doubter>>,
+    doubts: Doubts,
     channels: Map<ShardIndex, Channel>,
     dirty_channels: Set<ShardIndex>,
     /// Containers that are being handed over, by receiver.
@@ -108,9 +110,6 @@ pub struct Shard {
     /// How many were warm beyond the target at the last refresh.
     surplus: usize,
 }
-
-/// Whether a container was started under another spec than the plan's.
-type Outdated = bool;
 
 /// What wakes a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,8 +179,6 @@ const EPOCH_BLOCK: u64 = 10_000;
 const EPOCH_RESERVE: u64 = 1_000;
 /// How long after a call its answer is given up: longer than any call of the adapter takes.
 const CALL_LOST_AFTER: Millis = Millis::from_secs(60);
-/// How many ids' losses are remembered, to tell them why they have another container.
-const LOST_REMEMBERED: usize = 1_000;
 
 impl Shard {
     /// The shard whose rows are `rows`, at `now`. It does nothing by itself: step it with [`Input::Woken`] at
@@ -210,10 +207,10 @@ impl Shard {
             specs,
             spec_users: Map::new(),
             current_spec,
-            slots: Map::new(),
+            books: Books::default(),
             starting: Set::new(),
-            warm: Set::new(),
-            by_id: Map::new(),
+            warm: Stock::default(),
+            failed_starts: Set::new(),
             blocked_by: Map::new(),
             queue: Queue::default(),
             timers: Timers::default(),
@@ -222,11 +219,11 @@ impl Shard {
             cursor: None,
             warm_cursor: None,
             filled: false,
-            lost: VecDeque::new(),
+            losses: Losses::default(),
             counters: Counters::default(),
             dirty: Set::new(),
             dirty_specs,
-            doubters: Map::new(),
+            doubts: Doubts::default(),
             channels,
             dirty_channels: Set::new(),
             outbox: Map::new(),
@@ -240,9 +237,7 @@ impl Shard {
             demand: Demand::default(),
             surplus: usize::MAX,
         };
-        for (_, row) in containers {
-            shard.load_container(row, now);
-        }
+        shard.books = Books::load(containers.into_values().map(|row| shard.index(row, now)));
         shard.sort_out();
         let unused: Vec<SpecId> = shard.specs.keys().copied().collect();
         for spec in unused {
@@ -254,7 +249,8 @@ impl Shard {
         shard
     }
 
-    fn load_container(&mut self, mut row: ContainerRow, now: Millis) {
+    /// Enters a container wherever its state says, but in the books.
+    fn index(&mut self, mut row: ContainerRow, now: Millis) -> Slot {
         let container = row.container;
         let drain_timeout = self.specs.get(&row.spec).map_or(Millis(0), |spec| spec.drain_timeout);
         match &mut row.state {
@@ -265,12 +261,13 @@ impl Shard {
                 }
             }
             State::Warm { since } => {
-                self.warm.insert((Some(row.spec) != self.current_spec, *since, container));
+                self.warm.put((Some(row.spec) != self.current_spec, *since, container));
             }
-            State::Assigned { id, .. } => {
-                self.by_id.insert(id.clone(), container);
-            }
-            State::Draining { blocks, phase, .. } => {
+            State::Assigned { .. } => {}
+            State::Draining { blocks, cause, phase } => {
+                if *cause == DrainCause::StartFailed {
+                    self.failed_starts.insert(container);
+                }
                 if let DrainPhase::Stopping { deadline } = phase {
                     // The clock may have gone back.
                     let latest = now + drain_timeout;
@@ -303,7 +300,7 @@ impl Shard {
         if matches!(slot.row.state, State::Draining { blocks: Some(_), .. }) {
             self.timers.set(Timer::Fence(container), self.fence_end(now, &slot));
         }
-        self.slots.insert(container, slot);
+        slot
     }
 
     /// The one entry. Everything that is due at `now` is done too, whatever the input.
@@ -370,13 +367,13 @@ impl Shard {
 
     /// The binding of the class of a container of this shard; none for one that is being handed over.
     pub fn binding_of(&self, container: ContainerId) -> Option<&BindingName> {
-        let slot = self.slots.get(&container).filter(|slot| !matches!(slot.row.state, State::Moving { .. }))?;
+        let slot = self.books.get(container).filter(|slot| !matches!(slot.row.state, State::Moving { .. }))?;
         self.specs.get(&slot.row.spec).map(|spec| &spec.binding)
     }
 
     /// The sibling to which a container is being handed over, if it is.
     pub fn handed_to(&self, container: ContainerId) -> Option<ShardIndex> {
-        match self.slots.get(&container)?.row.state {
+        match self.books.get(container)?.row.state {
             State::Moving { to, .. } => Some(to),
             State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Draining { .. } => None,
         }
@@ -384,7 +381,7 @@ impl Shard {
 
     /// Every container on the books with its row.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerRow> {
-        self.slots.values().map(|slot| &slot.row)
+        self.books.rows()
     }
 
     /// What failing starts taught.
@@ -409,7 +406,7 @@ impl Shard {
             gate: self.gate.clone(),
             epoch_ceiling: self.epoch_ceiling.0,
             specs: self.specs.clone(),
-            containers: self.slots.iter().map(|(&container, slot)| (container, slot.row.clone())).collect(),
+            containers: self.books.rows().map(|row| (row.container, row.clone())).collect(),
             channels: self.channels.clone(),
             credits: self.credits.clone(),
             target: self.target,
@@ -454,7 +451,7 @@ impl Shard {
 
     fn wants_refresh(&self) -> bool {
         let target = self.warm_target();
-        let is_in_use = target > 0 || !self.slots.is_empty() || !self.queue.is_empty();
+        let is_in_use = target > 0 || !self.books.is_empty() || !self.queue.is_empty();
         self.plan.is_some() && (is_in_use || self.owes_word())
     }
 
@@ -467,7 +464,7 @@ impl Shard {
             });
         }
         for container in std::mem::take(&mut self.dirty) {
-            fx.writes.push(match self.slots.get(&container) {
+            fx.writes.push(match self.books.get(container) {
                 Some(slot) => Write::PutContainer(slot.row.clone()),
                 None => Write::DeleteContainer(container),
             });
@@ -493,7 +490,7 @@ impl Shard {
             // Should the answer be lost, with the future that waits for it, it is called again.
             Pending::Check | Pending::Destroy => self.timers.set(Timer::Slot(container), now + CALL_LOST_AFTER),
         }
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         let Some(spec) = self.specs.get(&slot.row.spec) else { return };
         slot.pending = Some(pending);
         fx.actions.push(Action::Call { container, binding: spec.binding.clone(), call });
@@ -510,7 +507,7 @@ impl Shard {
 
     /// How many containers are starting, warm, assigned, draining, and being handed over.
     pub(in crate::core) fn sizes(&self) -> [usize; 5] {
-        [self.starting.len(), self.warm.len(), self.by_id.len(), self.draining(), self.moving()]
+        [self.starting.len(), self.warm.len(), self.books.assigned(), self.draining(), self.moving()]
     }
 
     /// How many containers are being handed over.
@@ -520,13 +517,13 @@ impl Shard {
 
     /// How many containers are on their way out.
     fn draining(&self) -> usize {
-        let others = self.warm.len() + self.starting.len() + self.by_id.len() + self.moving();
-        self.slots.len().saturating_sub(others)
+        let others = self.warm.len() + self.starting.len() + self.books.assigned() + self.moving();
+        self.books.len().saturating_sub(others)
     }
 
     fn count(&self) -> u32 {
         let starting = if mutants::on(Mutant::StartingNotCounted) { self.starting.len() } else { 0 };
         let draining = if mutants::on(Mutant::DrainingNotCounted) { self.draining() } else { 0 };
-        u32::try_from(self.slots.len() - self.moving() - starting - draining).unwrap_or(u32::MAX)
+        u32::try_from(self.books.len() - self.moving() - starting - draining).unwrap_or(u32::MAX)
     }
 }

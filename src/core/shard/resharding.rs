@@ -8,7 +8,7 @@
 use super::Shard;
 use super::message::{Answer, Effects};
 use super::parcel::PullReply;
-use super::slot::State;
+use super::slot::{ContainerRow, State};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
@@ -35,23 +35,26 @@ impl Shard {
 
     /// The sibling to ask before the id may be given anything.
     pub(super) fn former_owner(&self, id: &SessionId) -> Option<ShardIndex> {
-        if self.by_id.contains_key(id) || self.blocked_by.contains_key(id) || mutants::on(Mutant::FormerOwnerNotAsked) {
-            return None;
-        }
-        self.owner_before(id).filter(|former| !self.resharding.drained.contains(former))
+        let former = self.owner_before(id).filter(|former| !self.resharding.drained.contains(former))?;
+        let is_known = self.books.of_id(id).is_some() || self.blocked_by.contains_key(id);
+        (!is_known && !mutants::on(Mutant::FormerOwnerNotAsked)).then_some(former)
     }
 
     /// The sibling that owned an id of this shard before, while ids move.
     pub(super) fn owner_before(&self, id: &SessionId) -> Option<ShardIndex> {
         let plan = self.plan.as_ref()?;
-        let is_own = plan.owner_of(&self.me.pool, id) == self.me.index;
-        plan.former_owner_of(&self.me.pool, id).filter(|_| is_own)
+        let former = plan.former_owner_of(&self.me.pool, id)?;
+        (plan.owner_of(&self.me.pool, id) == self.me.index).then_some(former)
     }
 
     /// Where a container belongs, if not here.
     fn belongs_to(&self, container: ContainerId) -> Option<ShardIndex> {
+        self.belongs_in(&self.books.get(container)?.row.state)
+    }
+
+    /// Where a container in this state belongs, if not here.
+    fn belongs_in(&self, state: &State) -> Option<ShardIndex> {
         let plan = self.plan.as_ref()?;
-        let state = &self.slots.get(&container)?.row.state;
         let owner = match state.concerns() {
             Some(id) => plan.owner_of(&self.me.pool, id),
             None if matches!(state, State::Moving { .. }) || !self.is_removed() => return None,
@@ -79,9 +82,10 @@ impl Shard {
     pub(super) fn sort_out(&mut self) {
         self.resharding.foreign.clear();
         self.resharding.drained.clear();
-        let all: Vec<ContainerId> = self.slots.keys().copied().collect();
-        for container in all {
-            self.note_if_foreign(container);
+        let foreign = |row: &ContainerRow| Some((self.belongs_in(&row.state)?, row.container));
+        let all: Vec<(ShardIndex, ContainerId)> = self.books.rows().filter_map(foreign).collect();
+        for (to, container) in all {
+            self.resharding.foreign.entry(to).or_default().insert(container);
         }
     }
 
@@ -94,7 +98,7 @@ impl Shard {
 
     /// The id that a container has which is being handed over.
     fn moves_for(&self, container: &ContainerId) -> Option<&SessionId> {
-        match &self.slots.get(container)?.row.state {
+        match &self.books.get(*container)?.row.state {
             State::Moving { was, .. } => was.concerns(),
             State::Starting | State::Warm { .. } | State::Assigned { .. } | State::Draining { .. } => None,
         }
@@ -138,7 +142,8 @@ impl Shard {
             fx.answer = Some(Answer::Pull(PullReply::Outdated { plan }));
             return;
         }
-        let here = [self.by_id.get(id), self.blocked_by.get(id)].into_iter().flatten().copied().collect::<Vec<_>>();
+        let assigned = self.books.of_id(id).map(|slot| slot.row.container);
+        let here: Vec<_> = [assigned, self.blocked_by.get(id).copied()].into_iter().flatten().collect();
         let is_coming = !here.is_empty() || self.is_moving(id, to);
         for container in here {
             self.hand_over(now, container, to, fx);

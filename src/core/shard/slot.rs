@@ -70,6 +70,14 @@ pub enum State {
 }
 
 impl State {
+    /// The id that a container in this state has.
+    pub(super) fn assigned_to(&self) -> Option<&SessionId> {
+        match self {
+            Self::Assigned { id, .. } => Some(id),
+            Self::Starting | Self::Warm { .. } | Self::Draining { .. } | Self::Moving { .. } => None,
+        }
+    }
+
     /// The id that a container in this state has, or may still serve. None for one that is being handed over: that is the sibling's
     /// concern.
     pub(super) fn concerns(&self) -> Option<&SessionId> {
@@ -113,7 +121,7 @@ pub(super) struct Slot {
     /// When this shard first asked it to start, or was loaded.
     pub known_since: Millis,
     /// What the last call said that did not settle its start.
-    pub last_error: Option<StartFailure>,
+    pub last_error: Option<Box<StartFailure>>,
     /// It came warm from a sibling, and is told its new owner first.
     pub borrowed: bool,
 }
@@ -146,6 +154,11 @@ impl Slot {
     /// Whether it checks id and epoch itself.
     pub fn is_fenced(&self) -> bool {
         self.row.kind == Some(ContainerKind::Agent)
+    }
+
+    /// Whether this id has it.
+    pub fn has(&self, id: &SessionId) -> bool {
+        self.row.state.assigned_to() == Some(id)
     }
 
     /// It proved to be reachable.

@@ -64,9 +64,10 @@ impl Shard {
             }
         }
         self.keep_spec(id, &spec);
-        let stock = std::mem::take(&mut self.warm);
-        self.warm =
-            stock.into_iter().map(|(_, since, container)| (self.is_outdated(container), since, container)).collect();
+        let mut stock = std::mem::take(&mut self.warm);
+        stock.sort(|container| self.is_outdated(container));
+        self.warm = stock;
+        self.warm_cursor = None;
         self.filled = false;
         fx.writes.push(Write::PutPlan(Box::new(plan.clone())));
         fx.events.push(Event::Configured(Box::new(plan.clone())));
@@ -87,7 +88,7 @@ impl Shard {
     }
 
     fn is_outdated(&self, container: ContainerId) -> bool {
-        self.slots.get(&container).map(|slot| slot.row.spec) != self.current_spec
+        self.books.get(container).map(|slot| slot.row.spec) != self.current_spec
     }
 
     /// Starts what is missing: one for each id that waits, and the stock up to its target, as far as capacity and the
@@ -96,7 +97,7 @@ impl Shard {
         let Some(plan) = &self.plan else { return };
         let max_starts = plan.pool.max_concurrent_starts;
         let target = self.warm_target() as usize;
-        let current = self.warm.iter().take_while(|&&(outdated, _, _)| !outdated).count();
+        let current = self.warm.current();
         if current >= target {
             self.filled = true;
         }
@@ -137,12 +138,12 @@ impl Shard {
         let Some(spec_id) = self.current_spec else { return };
         let Some(spec) = self.specs.get(&spec_id).cloned() else { return };
         let container = ContainerId::from_random(fx.entropy.unique());
-        if self.slots.contains_key(&container) {
+        if self.books.get(container).is_some() {
             return;
         }
         self.fill_epoch_reserve(fx);
         let row = ContainerRow { container, spec: spec_id, created: now, kind: None, state: State::Starting };
-        self.slots.insert(container, Slot::new(row, now, now));
+        self.books.put(Slot::new(row, now, now));
         *self.spec_users.entry(spec_id).or_default() += 1;
         self.starting.insert(container);
         if !mutants::on(Mutant::StartNotWritten) {
@@ -160,7 +161,7 @@ impl Shard {
 
     /// Counted from when the shard first asked, or was loaded.
     fn start_deadline(&self, container: ContainerId) -> Option<Millis> {
-        let slot = self.slots.get(&container)?;
+        let slot = self.books.get(container)?;
         let spec = self.specs.get(&slot.row.spec)?;
         Some(slot.known_since + spec.start_timeout())
     }
@@ -168,7 +169,7 @@ impl Shard {
     /// The timer of a starting container: it has had its time, or is asked again.
     pub(super) fn start_due(&mut self, now: Millis, container: ContainerId, fx: &mut Effects<'_>) {
         if self.start_deadline(container).is_none_or(|deadline| now >= deadline) {
-            let last_error = self.slots.get(&container).and_then(|slot| slot.last_error.as_ref());
+            let last_error = self.books.get(container).and_then(|slot| slot.last_error.as_deref());
             let message = match last_error {
                 Some(error) => format!("the start did not end in time; the last error was: {}", error.message),
                 None => "the start did not end in time".to_owned(),
@@ -180,7 +181,7 @@ impl Shard {
             // Its new owner asks. It is still here only because what went there before is still on its way.
             return self.timers.set(Timer::Slot(container), now + MAX_RESTART_BACKOFF);
         }
-        let Some(slot) = self.slots.get(&container) else { return };
+        let Some(slot) = self.books.get(container) else { return };
         if slot.pending.is_none()
             && let Some(spec) = self.specs.get(&slot.row.spec).cloned()
         {
@@ -195,7 +196,7 @@ impl Shard {
         result: Result<ContainerKind, StartFailure>,
         fx: &mut Effects<'_>,
     ) {
-        let Some(slot) = self.slots.get_mut(&container) else { return };
+        let Some(slot) = self.books.get_mut(container) else { return };
         match &slot.row.state {
             State::Starting => {}
             // It was told that it has a new owner.
@@ -214,11 +215,11 @@ impl Shard {
         match result {
             Ok(kind) => {
                 slot.contact();
-                slot.row.kind = Some(kind);
                 slot.row.state = State::Warm { since: now };
                 let took = Some(now - slot.row.created).filter(|_| !slot.borrowed);
+                self.books.know(container, kind);
                 self.starting.remove(&container);
-                self.warm.insert((self.is_outdated(container), now, container));
+                self.warm.put((self.is_outdated(container), now, container));
                 self.timers.stop(Timer::Slot(container));
                 self.dirty.insert(container);
                 if self.gate.ceiling.is_some() {
@@ -245,9 +246,9 @@ impl Shard {
         match failure.class {
             // It may be running: the same container is asked again, until its time is up.
             FailureClass::Unknown | FailureClass::Transient => {
-                let Some(slot) = self.slots.get_mut(&container) else { return };
+                let Some(slot) = self.books.get_mut(container) else { return };
                 slot.failures = slot.failures.saturating_add(1);
-                slot.last_error = Some(failure);
+                slot.last_error = Some(Box::new(failure));
                 let backoff = RESTART_BACKOFF.doubled(slot.failures - 1, MAX_RESTART_BACKOFF);
                 self.timers.set(Timer::Slot(container), fx.entropy.around(now, backoff));
                 self.counters.start_retried();
@@ -281,7 +282,7 @@ impl Shard {
         fx: &mut Effects<'_>,
     ) {
         let starting = |slot: &Slot| slot.row.state == State::Starting && slot.last_error.is_none();
-        if self.slots.get(&container).is_some_and(starting) {
+        if self.books.get(container).is_some_and(starting) {
             self.note_failure(now, container, failure, fx);
             self.unindex(container);
             self.forget(container, fx);
@@ -301,8 +302,7 @@ impl Shard {
 
     /// How many certainly run. Of those that start or failed to, none may.
     fn running(&self) -> u32 {
-        let running = self.slots.values().filter(|slot| slot.row.kind.is_some()).count();
-        u32::try_from(running).unwrap_or(u32::MAX)
+        u32::try_from(self.books.known()).unwrap_or(u32::MAX)
     }
 
     /// Lets outdated stock go once there is enough without it, so that a change of the configuration rolls through the
@@ -310,7 +310,7 @@ impl Shard {
     pub(super) fn trim_outdated(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let target = self.warm_target() as usize;
         while self.warm.len() > target {
-            let Some(&(true, _, container)) = self.warm.last() else { break };
+            let Some((true, _, container)) = self.warm.last() else { break };
             self.drain(now, container, DrainCause::Outdated, fx);
         }
     }
@@ -320,7 +320,7 @@ impl Shard {
         if self.draining() > 0 {
             return;
         }
-        if let Some(&(true, _, container)) = self.warm.last() {
+        if let Some((true, _, container)) = self.warm.last() {
             self.drain(now, container, DrainCause::Outdated, fx);
         }
     }
@@ -334,14 +334,14 @@ impl Shard {
         }
         let target = self.warm_target() as usize;
         let limit = self.limit().map_or(usize::MAX, |limit| limit as usize);
-        let living = self.slots.len() - self.draining() - self.moving();
+        let living = self.books.len() - self.draining() - self.moving();
         let over_limit = living.saturating_sub(limit).max(self.advice.take_excess());
         // What is over the target has to be so twice in a row: a borrowed container that came late may yet be of use.
         let over_target = self.warm.len().saturating_sub(target);
         let lasting = over_target.min(std::mem::replace(&mut self.surplus, over_target));
         let surplus = lasting.max(over_limit.min(self.warm.len()));
         // Outdated ones first, then the youngest: the oldest are next in line to be handed out.
-        let last: Vec<ContainerId> = self.warm.iter().rev().take(surplus).map(|&(_, _, container)| container).collect();
+        let last: Vec<ContainerId> = self.warm.iter().rev().take(surplus).collect();
         for container in last {
             self.drain(now, container, DrainCause::Surplus, fx);
         }
@@ -350,9 +350,10 @@ impl Shard {
     pub(super) fn shutdown_prewarmed(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let unneeded = self.starting.len().saturating_sub(self.queue.ready());
         let starting = self.starting.iter().rev().take(unneeded).copied();
-        let mut all: Vec<ContainerId> = self.warm.iter().map(|&(_, _, container)| container).chain(starting).collect();
+        let mut all: Vec<ContainerId> = self.warm.iter().chain(starting).collect();
         if mutants::on(Mutant::ShutdownTakesAssigned) {
-            all.extend(self.by_id.values());
+            let is_assigned = |row: &&ContainerRow| row.state.assigned_to().is_some();
+            all.extend(self.books.rows().filter(is_assigned).map(|row| row.container));
         }
         for container in all {
             self.drain(now, container, DrainCause::Shutdown, fx);

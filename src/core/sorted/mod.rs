@@ -284,6 +284,13 @@ impl<K: Ord, V> Map<K, V> {
         Entry { map: self, key }
     }
 
+    /// The entry with the smallest key that is larger than `key`.
+    pub fn following(&self, key: &K) -> Option<(&K, &V)> {
+        let Place { chunk, at, found } = self.find(key);
+        let in_chunk = self.chunks.get(chunk)?.entry(if found { at + 1 } else { at });
+        in_chunk.or_else(|| self.chunks.get(chunk + 1)?.entry(0))
+    }
+
     /// The entries whose keys are larger than `key`; all without one.
     pub fn after<'m>(&'m self, key: Option<&K>) -> Iter<'m, K, V> {
         let Place { chunk, at, found } = key.map_or(Place { chunk: 0, at: 0, found: false }, |key| self.find(key));

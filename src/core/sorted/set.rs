@@ -71,6 +71,16 @@ impl<K: Ord> Set<K> {
         self.0.insert(key, ()).is_none()
     }
 
+    /// The smallest member that is larger than `key`.
+    pub fn following(&self, key: &K) -> Option<&K> {
+        self.0.following(key).map(|(key, ())| key)
+    }
+
+    /// The members that are larger than `key`; all without one.
+    pub fn after<'m>(&'m self, key: Option<&K>) -> SetIter<'m, K> {
+        SetIter(self.0.after(key))
+    }
+
     /// Takes a member out. Returns whether it was one.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> bool
     where

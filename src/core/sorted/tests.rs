@@ -68,6 +68,7 @@ proptest! {
         for key in 0..1200 {
             prop_assert_eq!(map.get(&key), model.get(&key));
             prop_assert_eq!(map.after(Some(&key)).next(), model.range(key + 1..).next());
+            prop_assert_eq!(map.following(&key), model.range(key + 1..).next());
         }
         prop_assert_eq!(&model.iter().map(|(&key, &value)| (key, value)).collect::<Map<_, _>>(), &map);
         let text = serde_json::to_string(&map).unwrap();

@@ -15,7 +15,8 @@
 //! A hint of the id cache is tried only once a shard has told this isolate that containers of the pool's class check
 //! themselves whom they serve: see [`hint`](crate::core::gateway::hint).
 //!
-//! `src/shim/gateway.mjs` makes a Worker's main module of it. A Worker in Rust calls it for the requests that are the pools':
+//! `src/shim/gateway.mjs` makes a Worker's main module of it. A Worker in Rust (with
+//! the feature `worker-entry` off, which embeds this repository's pools) calls it for the requests that are the pools':
 //!
 //! ```
 //! use worker::{Context, Env, event, web_sys};

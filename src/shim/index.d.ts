@@ -226,7 +226,7 @@ export interface PoolSettings {
   /**
    * How many containers one shard starts at the same time. From 1 to 64.
    *
-   * @defaultValue `4`
+   * @defaultValue `32`
    */
   maxConcurrentStarts?: number;
   /**

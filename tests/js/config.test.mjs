@@ -483,6 +483,16 @@ describe("a pool set up by code", () => {
     });
   });
 
+  test("lets an id wait for room once, and no second time when that was in vain", async () => {
+    const timeout = 2_000;
+    const narrow = byCode("AGENT", { poolName: "narrow", maxInstances: 1, acquireTimeout: timeout });
+    await one(server, narrow, "getContainer", "alice");
+    const began = Date.now();
+    await assert.rejects(one(server, narrow, "getContainer", "bob"), { code: "at_capacity" });
+    const waited = Date.now() - began;
+    assert.ok(waited >= timeout - 100 && waited < 2 * timeout, `${waited} ms`);
+  });
+
   test("tells a bad id by a TypeError", async () => {
     for (const id of ["", "x".repeat(257), "a\u0000b", 7, null]) {
       const error = { name: "TypeError", message: /id/ };

@@ -385,7 +385,7 @@ export const FAULTS = [
       return { atOnce, startsAtOnce: (await library.ledger()).mostStartsAtOnce };
     },
     theirs: { atOnce: false, startsAtOnce: 1 },
-    ours: { atOnce: true, startsAtOnce: 4 },
+    ours: { atOnce: true, startsAtOnce: 5 },
     says: ({ atOnce, startsAtOnce }) =>
       `new ones are started ${atOnce ? "at once" : "when the interval is over"}, ${startsAtOnce} at a time`,
   },

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -28,9 +27,6 @@ use crate::process;
 use crate::setup::Tools;
 use crate::workspace::Workspace;
 use crate::{images, worker};
-
-/// Longer than any machine should take.
-const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Args)]
 pub struct Arguments {
@@ -100,10 +96,9 @@ fn measure<T: DeserializeOwned>(
     }
     let printed = tempfile::NamedTempFile::new().context("cannot create a temporary file")?;
     node.stdout(printed.reopen().context("cannot write to a temporary file")?);
-    match process::within(LIMIT, &mut node)? {
-        Some(status) if status.success() => {}
-        Some(status) => bail!("{program} could not measure ({status}); see above"),
-        None => bail!("{program} took longer than {} minutes", LIMIT.as_secs() / 60),
+    let status = process::foreground(&mut node)?;
+    if !status.success() {
+        bail!("{program} could not measure ({status}); see above");
     }
     let text = fs::read_to_string(printed.path()).context("cannot read a temporary file")?;
     serde_json::from_str(text.trim()).with_context(|| format!("{program} did not print what was measured"))

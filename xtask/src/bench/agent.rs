@@ -34,4 +34,14 @@ impl Agent {
             }
         }
     }
+
+    /// The same from the moment the port was open.
+    pub fn after_open_ratio(&self) -> Result<Option<f64>> {
+        match self {
+            Self::Skipped { .. } => Ok(None),
+            Self::Measured(Starts { agent_after_open, container_class_after_open, .. }) => {
+                Ok(Some(agent_after_open.over(container_class_after_open)?.summary()?.median))
+            }
+        }
+    }
 }

@@ -143,6 +143,12 @@ pub fn of(measured: &Measured, agent: &Agent) -> Result<Vec<Ratio>> {
             AtMost(0.5),
             "from the start of a real container to the first byte, over that of the Container class",
         ),
+        ratio(
+            "agent_after_open_vs_class",
+            agent.after_open_ratio()?,
+            Told,
+            "the same from the moment the container's port is open: what either class can do anything about",
+        ),
         ratio("wasm_kib_gz", Some(measured.facts.wasm_kib_gz), AtMost(250.0), "the wasm, in KiB gzipped"),
         ratio(
             "memory_per_assignment",

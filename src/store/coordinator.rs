@@ -85,8 +85,8 @@ pub fn load_coordinator(state: &State) -> Result<(Database, CoordinatorRows), St
     let registry = database.meta(REGISTRY)?.unwrap_or_default();
     let acknowledged = database
         .query::<AcknowledgedColumns>("acknowledged", "SELECT shard, version, stamp FROM acknowledged")?
-        .into_iter()
         .map(|row| {
+            let row = row?;
             let shard = shard_id("acknowledged", &row.shard)?;
             let number = |value| whole("acknowledged", value);
             Ok((shard, PlanVersion { version: number(row.version)?, stamp: number(row.stamp)? }))
@@ -94,8 +94,7 @@ pub fn load_coordinator(state: &State) -> Result<(Database, CoordinatorRows), St
         .collect::<Result<_, StoreError>>()?;
     let ledger = database
         .query::<LedgerColumns>("ledger", "SELECT shard, generation, given, returned, warm_target, untold FROM ledger")?
-        .into_iter()
-        .map(LedgerColumns::into_row)
+        .map(|row| row?.into_row())
         .collect::<Result<_, StoreError>>()?;
     Ok((database, CoordinatorRows { registry, acknowledged, ledger }))
 }

@@ -53,8 +53,7 @@ pub fn load_shard(state: &State) -> Result<(Database, Rows), StoreError> {
     let database = Database::open(state, &MIGRATIONS)?;
     let specs = database
         .query::<SpecColumns>("specs", "SELECT id, spec FROM specs")?
-        .into_iter()
-        .map(|row| Ok((spec_id(&row.id)?, from_json("specs", &row.spec)?)))
+        .map(|row| row.and_then(|row| Ok((spec_id(&row.id)?, from_json("specs", &row.spec)?))))
         .collect::<Result<Map<_, _>, StoreError>>()?;
     let containers = database
         .query::<ContainerColumns>(
@@ -63,16 +62,14 @@ pub fn load_shard(state: &State) -> Result<(Database, Rows), StoreError> {
                     moving_to, moving_seq, moving_credit
              FROM containers",
         )?
-        .into_iter()
-        .map(|row| row.into_row().map(|row| (row.container, row)))
+        .map(|row| row?.into_row().map(|row| (row.container, row)))
         .collect::<Result<Map<_, _>, StoreError>>()?;
     let channels = database
         .query::<ChannelColumns>(
             "channels",
             "SELECT sibling, sent, received, paid_generation, paid, repaid_generation, repaid FROM channels",
         )?
-        .into_iter()
-        .map(ChannelColumns::into_channel)
+        .map(|row| row?.into_channel())
         .collect::<Result<Map<_, _>, StoreError>>()?;
     let rows = Rows {
         plan: database.meta(PLAN)?,

@@ -85,12 +85,12 @@ impl Database {
         Ok(())
     }
 
-    /// All rows of a query.
+    /// All rows of a query, read one by one: there may be a hundred thousand, and the memory of wasm does not shrink.
     pub(super) fn query<T: DeserializeOwned>(
         &self,
         table: &'static str,
         statement: &'static str,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<impl Iterator<Item = Result<T, StoreError>> + use<T>, StoreError> {
         self.rows(table, statement, Vec::new())
     }
 
@@ -99,9 +99,9 @@ impl Database {
         table: &'static str,
         statement: &'static str,
         values: Vec<SqlStorageValue>,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<impl Iterator<Item = Result<T, StoreError>> + use<T>, StoreError> {
         let cursor = self.sql.exec(statement, values).map_err(|source| StoreError::Sql { statement, source })?;
-        cursor.map(|row| from_json(table, &row_text(table, row)?)).collect()
+        Ok(cursor.map(move |row| from_json(table, &row_text(table, row)?)))
     }
 
     pub(super) fn exec(&self, statement: &'static str, values: Vec<SqlStorageValue>) -> Result<(), StoreError> {
@@ -112,8 +112,8 @@ impl Database {
     /// A value of the `meta` table, kept as JSON.
     pub(super) fn meta<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, StoreError> {
         const SELECT: &str = "SELECT value FROM meta WHERE key = ?";
-        let rows: Vec<ValueRow> = self.rows("meta", SELECT, vec![key.to_owned().into()])?;
-        rows.first().map(|row| from_json("meta", &row.value)).transpose()
+        let mut rows = self.rows::<ValueRow>("meta", SELECT, vec![key.to_owned().into()])?;
+        rows.next().map(|row| from_json("meta", &row?.value)).transpose()
     }
 
     pub(super) fn put_meta<T: serde::Serialize>(&self, key: &'static str, value: &T) -> Result<(), StoreError> {

@@ -144,7 +144,7 @@ fn statistics_show_the_pool_as_cf_container_warm_pool_spells_it() {
             "maxInstances": 9,
             "sleepAfter": 300_000,
             "acquireTimeout": 30_000,
-            "maxConcurrentStarts": 4,
+            "maxConcurrentStarts": 32,
             "leaseTtl": 60_000,
             "unreachableTimeout": 60_000,
             "drainTimeout": 15_000,

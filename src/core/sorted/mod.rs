@@ -3,7 +3,7 @@
 //! They do what `BTreeMap` and `BTreeSet` do, and are here for the size of the Worker: there is one copy of a map's code per
 //! type of key and value, the machines have some fifty of those, and a copy of `BTreeMap` is several times as large as one of these.
 //!
-//! A map is a list of chunks, each of at most [`MAX_CHUNK`] entries: to find a key, the chunk is found by halving and then the key in
+//! A map is a list of chunks, each of at most 128 entries: to find a key, the chunk is found by halving and then the key in
 //! it. So an entry is put in or taken out by moving at most a chunk, and now and then the list of the chunks. What always holds: no
 //! chunk is empty, and two neighbours have together more than half of what fits in one.
 
@@ -15,7 +15,6 @@ mod traits;
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::vec;
 
 pub use iter::Iter;
 pub use set::Set;
@@ -103,9 +102,9 @@ impl<K, V> Map<K, V> {
         self.chunks.iter_mut().flat_map(|chunk| &mut chunk.values)
     }
 
-    /// The values alone.
-    pub fn into_values(self) -> vec::IntoIter<V> {
-        self.into_chunk().values.into_iter()
+    /// The values alone. What is passed is freed by the chunk.
+    pub fn into_values(self) -> impl Iterator<Item = V> {
+        self.chunks.into_iter().flat_map(|chunk| chunk.values)
     }
 
     /// All entries in one, however many they are.

@@ -1,8 +1,8 @@
-// Calls of RPC methods with a deadline: here, because a promise, a timer and a race of theirs cost Rust a dozen crossings of
+// Calls of RPC methods with a deadline: not in Rust, because a promise, a timer and a race of theirs cost Rust a dozen crossings of
 // the border.
 
 /** What a call that is late is rejected with. No other object can throw it, for a symbol cannot be sent. */
-const LATE = Symbol("late");
+export const LATE = Symbol("late");
 
 /** Calls a method of a stub. */
 export function call(stub, method, args, millis) {

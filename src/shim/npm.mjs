@@ -5,6 +5,7 @@
 
 import { env as ownEnv } from "cloudflare:workers";
 import * as rust from "../../build/index.js";
+import { LATE, call } from "../edge/call.mjs";
 import { poolRoutes } from "./bridge.mjs";
 import { durableObjects } from "./durable_objects.mjs";
 import { gateway } from "./gateway.mjs";
@@ -28,8 +29,6 @@ export class WarmPool extends classes.WarmPool {
 const DEFAULT_POOL_NAME = "global-pool";
 /** Of this name the ids are compared that namespaces give it. As in src/edge/class.rs; a test compares them. */
 const PROBE = "cf-warm-pools/probe";
-/** Says that a call gave no answer. */
-const UNREACHED = Symbol("unreached");
 /** How the env that Rust sees calls the namespace of the pools and the id cache, whatever they are bound as. */
 const WARM_POOL = "WARM_POOL";
 const ID_CACHE = "WARM_POOL_ID_CACHE";
@@ -164,8 +163,12 @@ class Shards {
   async ask(pool, id) {
     const index = typeof id === "string" ? pool.shardOf(id) : -1;
     if (index < 0 || this.#namespace === undefined) return undefined;
-    const answer = await within(pool.answersWithin(), this.#stub(index).acquire({ id })).catch(() => UNREACHED);
-    if (answer === UNREACHED) return undefined;
+    let answer;
+    try {
+      answer = await call(this.#stub(index), "acquire", [{ id }], pool.answersWithin());
+    } catch (error) {
+      if (error !== LATE) return undefined;
+    }
     if (answer?.assigned !== undefined) return answer.assigned;
     const failure = pool.failure(answer?.refused);
     if (failure !== undefined) throw failure;
@@ -176,17 +179,6 @@ class Shards {
   #stub(index) {
     const id = (this.#ids[index] ??= this.#namespace.idFromName(`${this.#poolName}/${index}`));
     return this.#namespace.get(id);
-  }
-}
-
-/** What the promise gives, or undefined after so many ms. */
-async function within(millis, promise) {
-  let timer;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, millis)));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,0 +1,159 @@
+//! The admin API.
+//!
+//! | call | answers |
+//! |---|---|
+//! | `GET /_warm/healthz` | `{status, config: {version, source}, ..}`; open, and asks nobody |
+//! | `GET /_warm/v1/pools` | `{pools: [stats]}` |
+//! | `GET /_warm/v1/pools/{pool}` | stats of the pool, with each shard's |
+//! | `GET /_warm/v1/pools/{pool}/ids/{id}` | `{container, reason?, shard}`, or 404; gives the id none |
+//! | `PUT /_warm/v1/pools/{pool}/ids/{id}` | `{container, outcome, reason?, shard}` |
+//! | `DELETE /_warm/v1/pools/{pool}/ids/{id}` | 204, also when it had none |
+//! | `POST /_warm/v1/pools/{pool}/shutdown-prewarmed` | `{stopped: n}` |
+//! | `GET /_warm/v1/config` | `{version, source, config, moving?}`; `config` can be put back as it is |
+//! | `PUT /_warm/v1/config` | the same, or 422 with every mistake and nothing changed |
+//! | `DELETE /_warm/v1/config` | the same: what is deployed is in force again |
+//! | `POST /_warm/v1/config/validate` | `{valid: true}`, or 422; changes nothing |
+//!
+//! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, and are closed while the Worker has no such secret. Before a
+//! caller has shown the token, it learns nothing but that.
+
+mod config;
+mod pools;
+
+use serde_json::json;
+use wasm_bindgen::JsValue;
+use web_sys::{Request, Response};
+use worker::Env;
+
+use super::{reply, tell};
+use crate::core::gateway::admin::{Call, Miss, call};
+use crate::core::gateway::{bearer, token_matches};
+use crate::edge::bundled::{VARIABLE, bundled};
+use crate::edge::client::{Error, isolate};
+use crate::edge::js::{self, CallError};
+use crate::edge::rpc::POOL_COORDINATOR;
+
+/// The secret that opens the admin API.
+const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
+
+/// Answers a request to a path under `/_warm`.
+pub async fn handle(request: &Request, env: &Env, path: &str) -> Result<Response, JsValue> {
+    let call = call(&request.method(), path);
+    if call == Ok(Call::Healthz) {
+        return healthz(env);
+    }
+    if let Err(closed) = admit(request, env) {
+        return closed;
+    }
+    match call {
+        Ok(call) => match perform(request, env, call).await {
+            Ok(response) => Ok(response),
+            Err(Failure::Told(response)) => Ok(response),
+            Err(Failure::Error(error)) => reply::denial(&tell(&error)),
+            Err(Failure::Coordinator(error)) => match env.durable_object(POOL_COORDINATOR) {
+                Ok(_) => {
+                    tracing::warn!(%error, "the coordinator could not be reached");
+                    let message = "the coordinator could not be reached; try again";
+                    reply::error(503, "pool_unreachable", message, &[("retry-after", "1")])
+                }
+                Err(source) => {
+                    reply::denial(&tell(&Error::MissingBinding { binding: POOL_COORDINATOR.to_owned(), source }))
+                }
+            },
+            Err(Failure::Runtime(error)) => Err(error),
+        },
+        Err(Miss::NotFound) => reply::error(404, "not_found", "the admin API has no such path", &[]),
+        Err(Miss::MethodNotAllowed(allow)) => {
+            reply::error(405, "method_not_allowed", &format!("this path takes {allow}"), &[("allow", allow)])
+        }
+        Err(Miss::BadEncoding) => reply::error(400, "bad_encoding", "the path is not percent-encoded UTF-8", &[]),
+    }
+}
+
+type Answer = Result<Response, Failure>;
+
+/// Why a call was not answered as its caller wished.
+enum Failure {
+    /// The answer is already made.
+    Told(Response),
+    Error(Error),
+    Coordinator(CallError),
+    Runtime(JsValue),
+}
+
+impl Failure {
+    /// The answer is made, if the runtime lets it.
+    fn told(answer: Result<Response, JsValue>) -> Self {
+        answer.map_or_else(Self::Runtime, Self::Told)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Coordinator(error)
+    }
+}
+
+impl From<JsValue> for Failure {
+    fn from(error: JsValue) -> Self {
+        Self::Runtime(error)
+    }
+}
+
+/// Lets the bearer of the token in.
+fn admit(request: &Request, env: &Env) -> Result<(), Result<Response, JsValue>> {
+    let expected = js::get(env.as_ref(), ADMIN_TOKEN).as_string().unwrap_or_default();
+    if expected.is_empty() {
+        let message = "the admin API is closed: set its token with `wrangler secret put ADMIN_TOKEN`";
+        return Err(reply::error(403, "admin_closed", message, &[]));
+    }
+    let given = request.headers().get("authorization").ok().flatten().unwrap_or_default();
+    if bearer(&given).is_some_and(|token| token_matches(token, &expected)) {
+        return Ok(());
+    }
+    let message = "send the admin token: `Authorization: Bearer $ADMIN_TOKEN`";
+    Err(reply::error(401, "unauthorized", message, &[("www-authenticate", "Bearer realm=\"cf-warm-pools\"")]))
+}
+
+async fn perform(request: &Request, env: &Env, call: Call) -> Answer {
+    match call {
+        Call::Healthz => Ok(healthz(env)?),
+        Call::ListPools => pools::list(env).await,
+        Call::ShowPool(name) => pools::show(env, &name).await,
+        Call::LookUp(name, id) => pools::look_up(env, &name, &id).await,
+        Call::Acquire(name, id) => pools::acquire(env, &name, &id).await,
+        Call::Release(name, id) => pools::release(env, &name, &id).await,
+        Call::ShutdownPrewarmed(name) => pools::shutdown_prewarmed(env, &name).await,
+        Call::ShowConfig => config::show(env).await,
+        Call::PutConfig => config::put(request, env).await,
+        Call::DropConfig => config::drop_override(env).await,
+        Call::ValidateConfig => config::validate(request, env).await,
+    }
+}
+
+/// Whether the Worker runs, and by which configuration: nothing is asked, so it says nothing of containers.
+fn healthz(env: &Env) -> Result<Response, JsValue> {
+    let (version, source) = isolate::version(env);
+    let mut body = json!({
+        "status": "ok",
+        "config": { "version": version.version, "source": source },
+    });
+    if let (Some(errors), Some(body)) = (&bundled(env).errors, body.as_object_mut()) {
+        // Their text may quote secrets of the variable, and this call is open.
+        let count = errors.iter().count() + errors.omitted();
+        body.insert("status".to_owned(), json!("degraded"));
+        body.insert(
+            "message".to_owned(),
+            json!(format!(
+                "{VARIABLE} is refused (mistakes: {count}, listed in the log); the bundled configuration serves instead"
+            )),
+        );
+    }
+    reply::json(200, &body)
+}

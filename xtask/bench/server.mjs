@@ -33,7 +33,7 @@ const WORKERS = {
   },
   bare: {
     main: source("workers/bare.mjs"),
-    durableObjects: { NO_OP: own("NoOp"), CONTAINER: fake("FakeAgent") },
+    durableObjects: { NO_OP: own("NoOp"), LEAST_POOL: own("LeastPool"), CONTAINER: fake("FakeAgent") },
   },
   gateway: {
     main: source("../../src/shim/index.mjs"),

@@ -1,4 +1,4 @@
-// What does it cost to give a new id a container that is warm?
+// What does it cost to give a new id a container that is warm? Beside the least that it can cost: see `LeastPool` of the bare Worker.
 
 import { WARM, full } from "../pools.mjs";
 import { takeTurns } from "../rounds.mjs";
@@ -21,8 +21,14 @@ export async function assign(server, pools, { rounds }) {
     if (worker === "ours") await full(server, worker, pool);
     return (millis / ASSIGNMENTS) * 1_000;
   };
+  const least = async () => {
+    const millis = await server.timed("bare", "client", { n: ASSIGNMENTS, prefix: `new-${(names += 1)}` });
+    await new Promise((resolve) => setTimeout(resolve, START_MILLIS));
+    return (millis / ASSIGNMENTS) * 1_000;
+  };
   const of = (worker) => Object.entries(pools[worker]).map(([size, pool]) => [`${worker}_${size}`, sample(worker, pool)]);
-  const samples = await takeTurns(rounds, Object.fromEntries([...of("ours"), ...of("peer")]));
+  const series = Object.fromEntries([...of("ours"), ...of("peer")]);
+  const samples = await takeTurns(rounds, { least, ...series });
   await server.startsTake(0);
   return samples;
 }

@@ -2,11 +2,35 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { inTurn, worker } from "./doors.mjs";
+import { few } from "./few.mjs";
 
 /** An object whose method does nothing: no call of one can cost less. */
 export class NoOp extends DurableObject {
   noOp(id) {
     return id;
+  }
+}
+
+/** An object that does for an assignment from warm what has to be done, and looks after nothing. */
+export class LeastPool extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    ctx.storage.sql.exec("CREATE TABLE containers (container TEXT PRIMARY KEY, state TEXT, session TEXT) WITHOUT ROWID");
+  }
+
+  /** Writes down who has a container now, and the container that is started in its place; and starts that. */
+  assign(id) {
+    const successor = crypto.randomUUID();
+    this.ctx.storage.transactionSync(() => {
+      this.#write(crypto.randomUUID(), "assigned", id);
+      this.#write(successor, "starting", null);
+    });
+    this.ctx.waitUntil(few(this.env.CONTAINER).getByName(successor).startAndWaitForPorts());
+    return successor;
+  }
+
+  #write(...row) {
+    this.ctx.storage.sql.exec("INSERT INTO containers VALUES (?, ?, ?)", ...row);
   }
 }
 
@@ -19,4 +43,12 @@ function gateway(request, env) {
   return env.CONTAINER.get(env.CONTAINER.idFromName(id)).fetch(request);
 }
 
-export default worker({ lookup: (env, options) => inTurn(options, (id) => noOp(env, id)) }, gateway);
+const assign = (env, id) => env.LEAST_POOL.get(env.LEAST_POOL.idFromName("pool/0")).assign(id);
+
+export default worker(
+  {
+    lookup: (env, options) => inTurn(options, (id) => noOp(env, id)),
+    client: (env, options) => inTurn(options, (id) => assign(env, id)),
+  },
+  gateway,
+);

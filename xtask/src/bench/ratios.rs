@@ -113,6 +113,18 @@ pub fn of(measured: &Measured, agent: &Agent) -> Result<Vec<Ratio>> {
             "the time of the peer's first assignment in a pool with 10,000 over that of ours",
         ),
         ratio(
+            "assign_vs_least",
+            pairs("assign", "ours_100", "least")?,
+            Told,
+            "a first assignment over what two rows in a transaction and the start of a container take",
+        ),
+        ratio(
+            "assign_least_vs_peer",
+            pairs("assign", "peer_10000", "least")?,
+            Told,
+            "the time of the peer's first assignment in a pool with 10,000 over that of this least",
+        ),
+        ratio(
             "rows_per_assign",
             Some(measured.count("assign_ours", "rowsWritten")?),
             AtMost(2.0),

@@ -71,7 +71,7 @@ enum Fault {
     NoSuchImage,
     /// It runs, and no port ever answers.
     NeverListen,
-    /// It ends with code 1 after 10 ms.
+    /// It ends with code 1 after 10 ms, in which no port answers.
     ExitAtOnce,
     /// Only destruction ends it.
     IgnoreSigterm,
@@ -161,7 +161,7 @@ impl Emulated {
                 std::future::pending::<()>().await;
             }
             let listens = running.ports.contains(&port)
-                && running.fault != Some(Fault::NeverListen)
+                && !matches!(running.fault, Some(Fault::NeverListen | Fault::ExitAtOnce))
                 && js::now() >= running.listens_at;
             if !listens {
                 return Err(js::js_error("the container is not listening"));

@@ -1,4 +1,5 @@
-//! Calls of a shard to a container object: a Rust agent, or any class with the methods of `@cloudflare/containers`.
+//! Calls of a shard to a container object: a Rust agent, or any class with the methods of `@cloudflare/containers`. All but
+//! health checks.
 
 use wasm_bindgen::JsValue;
 use worker::{Env, Stub};
@@ -7,8 +8,8 @@ use super::js::{self, CallError};
 use crate::config::resolved::{BindingName, Millis};
 use crate::core::failure::{FailureClass, StartFailure};
 use crate::core::id::{ContainerId, ShardId};
-use crate::core::shard::{Call, ContainerKind, Finding, Input, Spec};
-use crate::wire::agent::{StartReply, StartRequest, Status};
+use crate::core::shard::{Call, ContainerKind, Input, Spec};
+use crate::wire::agent::{StartReply, StartRequest};
 
 /// How long a call that only asks or signals may take.
 const CALL_DEADLINE: Millis = Millis::from_secs(10);
@@ -38,7 +39,8 @@ pub async fn perform(
         Call::Destroy => {
             Input::DestroyDone(container, tell(env, container, binding, "destroy", DESTROY_DEADLINE).await)
         }
-        Call::Check => Input::CheckDone(container, check(env, container, binding).await),
+        // Made together with the others of its step: see `warm_pool_do/checks.rs`.
+        Call::Check => return None,
         Call::Renew => {
             tell(env, container, binding, "renewActivityTimeout", CALL_DEADLINE).await;
             return None;
@@ -80,21 +82,6 @@ async fn start(stub: Stub, owner: &ShardId, container: ContainerId, spec: Spec) 
         Err(other @ (CallError::Late { .. } | CallError::Refused(_))) => {
             Err(StartFailure::new(FailureClass::Unknown, other.to_string()))
         }
-    }
-}
-
-async fn check(env: &Env, container: ContainerId, binding: &BindingName) -> Finding {
-    let Ok(stub) = stub(env, container, binding) else { return Finding::Unknown };
-    let Ok(answer) = js::invoke(&stub.into_rpc(), "getState", &[], CALL_DEADLINE).await else {
-        return Finding::Unknown;
-    };
-    // Nothing else is read: what else a class of the user's has to say may be no JSON.
-    match js::from_js::<Status>(js::get(&answer, "status")) {
-        Ok(Status::Running | Status::Healthy) => Finding::Running,
-        Ok(Status::Stopping) => Finding::Stopping,
-        Ok(Status::Stopped | Status::StoppedWithCode) => Finding::Stopped,
-        // A status of another version of the class proves nothing.
-        Err(_) => Finding::Unknown,
     }
 }
 

@@ -69,6 +69,20 @@ pub enum Status {
     StoppedWithCode,
 }
 
+impl Status {
+    /// The status of this word, in which it travels.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "running" => Self::Running,
+            "healthy" => Self::Healthy,
+            "stopping" => Self::Stopping,
+            "stopped" => Self::Stopped,
+            "stopped_with_code" => Self::StoppedWithCode,
+            _ => return None,
+        })
+    }
+}
+
 /// What an agent asks its owner (`confirmLease`) before it serves an id whose lease it does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,3 +97,17 @@ pub struct LeaseRequest {
 
 /// The answer to a [`LeaseRequest`].
 pub use crate::core::shard::LeaseReply;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_known_by_the_word_it_is_sent_as() {
+        for status in [Status::Running, Status::Healthy, Status::Stopping, Status::Stopped, Status::StoppedWithCode] {
+            let word = serde_json::to_value(status).unwrap();
+            assert_eq!(Status::from_word(word.as_str().unwrap()), Some(status));
+        }
+        assert_eq!(Status::from_word("Healthy"), None);
+    }
+}

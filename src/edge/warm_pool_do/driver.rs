@@ -7,12 +7,13 @@ use futures::channel::oneshot;
 use wasm_bindgen::JsValue;
 use worker::{Env, State};
 
+use super::checks::{self, Checks, Listener};
 use super::plans::plan_of_this_deploy;
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardId};
 use crate::core::outcome::{Assignment, Refusal};
 use crate::core::plan::CodeVersion;
-use crate::core::shard::{Action, Answer, Effects, Event, Input, Shard, WaiterId};
+use crate::core::shard::{Action, Answer, Call, Effects, Event, Input, Shard, WaiterId};
 use crate::core::sorted::Map;
 use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
@@ -42,6 +43,7 @@ pub struct Driver {
     broken: Cell<bool>,
     /// The ids by which container objects know themselves, as far as they were asked for.
     pub(super) hex_ids: RefCell<Map<String, ContainerId>>,
+    listener: Listener,
 }
 
 type Waiters<T> = RefCell<Map<WaiterId, oneshot::Sender<Result<T, Refusal>>>>;
@@ -67,7 +69,7 @@ impl Driver {
         if let Ok(loaded) = &shard {
             alarm.set(loaded.machine.try_borrow().ok().and_then(|machine| machine.next_timeout()));
         }
-        Rc::new(Self {
+        Rc::new_cyclic(|driver| Self {
             state,
             env,
             shard,
@@ -77,6 +79,7 @@ impl Driver {
             alarm,
             broken: Cell::new(false),
             hex_ids: RefCell::new(Map::new()),
+            listener: Listener::new(driver.clone()),
         })
     }
 
@@ -172,9 +175,16 @@ impl Driver {
         for event in &events {
             log::shard_event(&loaded.id, event);
         }
+        let mut checks = Checks::new();
         for action in actions {
-            self.run(&loaded.id, action);
+            match action {
+                Action::Call { container, binding, call: Call::Check } => {
+                    checks.entry(binding).or_default().push(container);
+                }
+                action => self.run(&loaded.id, action),
+            }
         }
+        checks::perform(self, &self.env, &self.state, &self.listener, checks);
         Ok(Driven { events, answer })
     }
 

@@ -14,6 +14,7 @@
 #![allow(missing_docs)]
 
 mod answer;
+mod checks;
 mod driver;
 mod plans;
 mod reports;

@@ -10,6 +10,7 @@ import { gateway } from "./questions/gateway.mjs";
 import { lookup } from "./questions/lookup.mjs";
 import { operations } from "./questions/operations.mjs";
 import { bursts, refill, shards } from "./questions/starts.mjs";
+import { tick } from "./questions/tick.mjs";
 import { serve } from "./server.mjs";
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
@@ -33,6 +34,8 @@ async function measure(server) {
   questions.lookup = await lookup(server, pools, { rounds });
   progress("first assignment");
   questions.assign = await assign(server, pools, { rounds });
+  progress("refresh of an idle pool");
+  questions.tick = await tick(server, [100, 10_000], { rounds });
   progress("shards");
   questions.shards = await shards(server, { rounds });
   progress("gateway");

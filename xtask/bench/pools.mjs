@@ -21,13 +21,14 @@ export async function makePools(server, sizes, peerWarm) {
   const pools = { ours: {}, peer: {} };
   for (const size of sizes) {
     const of = (name, warmTarget) => ({ pool: `${name}-${size}`, warmTarget, refreshInterval: REFRESH_MILLIS });
-    pools.ours[size] = await make(server, "ours", of("ours", WARM), size);
-    if (size <= MOST_OF_PEER) pools.peer[size] = await make(server, "peer", of("peer", peerWarm), size);
+    pools.ours[size] = await makePool(server, "ours", of("ours", WARM), size);
+    if (size <= MOST_OF_PEER) pools.peer[size] = await makePool(server, "peer", of("peer", peerWarm), size);
   }
   return pools;
 }
 
-async function make(server, worker, pool, size) {
+/** Makes a pool with so many assignments, and waits until it has all that it is to have warm. */
+export async function makePool(server, worker, pool, size) {
   const stats = () => server.door(worker, "stats", pool);
   await server.door(worker, "client", { ...pool, n: ASSIGNED });
   if (worker === "peer") await server.door(worker, "hurry", pool);

@@ -49,6 +49,11 @@ const WORKERS = {
     main: source("workers/ours.mjs"),
     durableObjects: { WARM_POOL: own("WarmPool"), CONTAINER: fake("FakeContainer") },
   },
+  alone: {
+    main: source("workers/ours.mjs"),
+    durableObjects: { WARM_POOL: own("WarmPool"), CONTAINER: fake("FakeContainer") },
+    bindings: { ALONE: true },
+  },
   peer: {
     main: source("workers/peer.mjs"),
     durableObjects: { WARM_POOL: own("WarmPool"), CONTAINER: fake("FakeContainer") },

@@ -1,4 +1,4 @@
-// A Durable Object namespace in which every name leads to one of a few objects.
+// Durable Object namespaces that have room for every container of the bench.
 //
 // Local workerd has room for some 3,500 live objects, and a pool of the bench has up to 100,000 containers.
 
@@ -7,10 +7,24 @@ const OBJECTS = 16;
 /** The views that were made, for clients compare the namespaces that they are given. */
 const made = new WeakMap();
 
-/** @param {globalThis.DurableObjectNamespace} namespace */
+/**
+ * One in which every name leads to one of a few objects.
+ *
+ * @param {globalThis.DurableObjectNamespace} namespace
+ */
 export function few(namespace) {
   let view = made.get(namespace);
   if (view === undefined) made.set(namespace, (view = new DurableObjectNamespace(namespace)));
+  return view;
+}
+
+/**
+ * One in which every name leads to `object`, which is called where it is: what a caller does by itself can be told from what its
+ * calls take.
+ */
+export function here(namespace, object) {
+  const view = new DurableObjectNamespace(namespace);
+  view.getByName = () => object;
   return view;
 }
 

@@ -5,12 +5,24 @@ import { WarmPool as Base, createWarmPool } from "../../../npm/dist/index.js";
 import { seedOurs } from "../../harness/seed.mjs";
 import { countCalls, countStorage, takeCounts } from "./counting.mjs";
 import { atOnce, inTurn, worker } from "./doors.mjs";
-import { few } from "./few.mjs";
+import { few, here } from "./few.mjs";
 
-/** The pool's class, with a few objects behind all of its containers. */
+/** How far the pools' clock is ahead of the runtime's, in ms. */
+let ahead = 0;
+const now = Date.now;
+Date.now = () => now() + ahead;
+
+/** A container that is well. */
+const WELL = {
+  startAndWaitForPorts: async () => {},
+  getState: async () => ({ status: "healthy", lastChange: 0 }),
+  renewActivityTimeout: async () => {},
+};
+
+/** The pool's class, with a few objects behind all of its containers; or none, where only the pool itself is of interest. */
 export class WarmPool extends Base {
   constructor(ctx, env) {
-    const containers = few(env.CONTAINER);
+    const containers = env.ALONE ? here(env.CONTAINER, WELL) : few(env.CONTAINER);
     if (env.COUNTED) countStorage(ctx.storage);
     super(ctx, { ...env, CONTAINER: env.COUNTED ? countCalls("container", containers) : containers });
   }
@@ -20,6 +32,15 @@ export class WarmPool extends Base {
     seedOurs(this.ctx.storage, count);
     await this.ctx.storage.sync();
     this.ctx.abort("told to load what is seeded");
+  }
+
+  /** Has its alarm ring `n` times, and lets what it then does come to its end. */
+  async tick(n, every) {
+    for (let tick = 0; tick < n; tick++) {
+      ahead += every;
+      await this.alarm();
+      await new Promise((resolve) => setTimeout(resolve));
+    }
   }
 }
 
@@ -43,6 +64,7 @@ export default worker({
   burst: (env, options) => atOnce(options, (id) => pool(env, options).getContainer(id)),
   stats: (env, options) => pool(env, options).stats(),
   seed: (env, options) => shard(env, options).seed(Number(options.get("n"))).catch(() => {}),
+  tick: (env, options) => shard(env, options).tick(Number(options.get("n")), Number(options.get("every"))),
   wasmMemory: () => instance.exports.memory.buffer.byteLength,
   counts: takeCounts,
 });

@@ -137,6 +137,13 @@ pub fn of(measured: &Measured, agent: &Agent) -> Result<Vec<Ratio>> {
             "rows written for an id that has a container",
         ),
         ratio(
+            "tick_millis",
+            median("tick", "10000")?,
+            AtMost(1.0),
+            "ms that a refresh takes of an idle pool with 10,000, its health checks included",
+        ),
+        ratio("tick_10k_vs_100", pairs("tick", "10000", "100")?, Told, "such a refresh over one in a pool with 100"),
+        ratio(
             "refill_in_starts",
             median("refill", "ours")?,
             AtMost(2.0),

@@ -3,13 +3,13 @@
 use std::hint::black_box;
 
 use cf_warm_pools::config::parse_json;
-use cf_warm_pools::config::resolved::Millis;
+use cf_warm_pools::config::resolved::{Millis, Prices};
 use cf_warm_pools::core::allotment::{CreditReport, ShardReport, Standing};
 use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry};
 use cf_warm_pools::core::id::{ShardId, ShardIndex};
 use cf_warm_pools::core::outcome::Outcome;
 use cf_warm_pools::core::shard::Shard;
-use cf_warm_pools::core::stats::{Counters, Counts, ShardStats, merge};
+use cf_warm_pools::core::stats::{Answers, Counters, Counts, ShardStats, Terms, merge};
 use criterion::{BatchSize, BenchmarkId, Criterion};
 
 use crate::world::{START, name, rows};
@@ -33,12 +33,15 @@ pub fn all(criterion: &mut Criterion) {
     group.finish();
     let mut group = criterion.benchmark_group("merge");
     for shards in SHARDS {
-        let stats = stats(shards);
-        let merged = merge(stats.clone(), Vec::new());
+        let stats = Answers { answered: stats(shards), ..Answers::default() };
+        let config = parse_json(r#"{"pools": {"python": {"container": "PYTHON"}}}"#).unwrap();
+        let pool = config.pools.into_values().next().unwrap();
+        let merge = |answers: Answers| merge(Terms { pool: &pool, prices: &Prices::default() }, answers);
+        let merged = merge(stats.clone());
         assert_eq!((merged.counts.assigned, merged.shards.len()), (40 * shards, shards as usize));
         assert_eq!(merged.counters.outcomes.get(&Outcome::Sticky), Some(&(500 * u64::from(shards))));
         group.bench_function(BenchmarkId::from_parameter(shards), |bencher| {
-            bencher.iter_batched(|| stats.clone(), |stats| merge(stats, Vec::new()), BatchSize::SmallInput);
+            bencher.iter_batched(|| stats.clone(), merge, BatchSize::SmallInput);
         });
     }
     group.finish();

@@ -17,7 +17,7 @@ use super::resolved::{Config, IdSource, Millis, Pool, Ready, Route, Setup, Start
 use super::{duration, read, resolve};
 
 pub(super) fn config(config: &Config) -> Value {
-    let Config { pools, routes } = config;
+    let Config { pools, routes, prices: _ } = config;
     let mut by_name = Document::new();
     for (name, each) in pools {
         by_name.put(name.as_str(), pool(each));
@@ -40,6 +40,7 @@ pub(super) fn pool(pool: &Pool) -> Value {
         lease_ttl,
         unreachable_timeout,
         drain_timeout,
+        instance_type: _,
         start: how_to_start,
     } = pool;
     Document::new()
@@ -179,6 +180,7 @@ impl Pool {
             lease_ttl,
             unreachable_timeout,
             drain_timeout,
+            instance_type: _,
             start: _,
         } = self;
         Document::new()

@@ -21,6 +21,7 @@ mod cover;
 mod document;
 mod duration;
 mod errors;
+mod instance;
 pub mod limits;
 mod merged;
 mod raw;

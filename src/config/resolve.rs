@@ -11,7 +11,7 @@ use super::limits::{self, built_in};
 use super::merged::{self, Merged, MergedPool, MergedReady, MergedSetup, MergedStart, Origin};
 use super::raw::{Named, RawConfig, RawId, RawRoute};
 use super::reader::{Given, Reader, join, join_index, nearest, shorten};
-use super::resolved::{Config, IdSource, Pool, PoolName, Ready, Route, Setup, ShardCount, Start};
+use super::resolved::{Config, IdSource, InstanceType, Pool, PoolName, Prices, Ready, Route, Setup, ShardCount, Start};
 use super::{document, duration};
 
 pub(super) fn config(reader: &mut Reader, raw: RawConfig) -> Option<Config> {
@@ -52,7 +52,7 @@ pub(super) fn config(reader: &mut Reader, raw: RawConfig) -> Option<Config> {
         })
         .collect();
     reader.errors.enter(Place::Document);
-    let config = Config { pools: resolved, routes: routes.into_iter().flatten().collect() };
+    let config = Config { pools: resolved, routes: routes.into_iter().flatten().collect(), prices: Prices::default() };
     if reader.errors.is_empty() && document::config(&config).to_string().len() > limits::MAX_CONFIG_BYTES {
         refuse_large(reader);
     }
@@ -139,6 +139,7 @@ pub(super) fn pool(reader: &mut Reader, path: &str, merged: MergedPool) -> Optio
         lease_ttl: lease_ttl.or_built_in(built_in::LEASE_TTL)?.0,
         unreachable_timeout: unreachable_timeout.or_built_in(built_in::UNREACHABLE_TIMEOUT)?.0,
         drain_timeout: drain_timeout.or_built_in(built_in::DRAIN_TIMEOUT)?.0,
+        instance_type: InstanceType::default(),
         start: start?,
     })
 }

@@ -13,6 +13,7 @@ use std::ops::{Add, Sub};
 use serde::{Deserialize, Serialize};
 
 use super::cover::Pattern;
+pub use super::instance::{InstanceType, Prices, Size};
 
 /// A duration in whole milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -173,6 +174,8 @@ pub struct Config {
     pub pools: BTreeMap<PoolName, Pool>,
     /// The routes in order: the first that matches wins.
     pub routes: Vec<Route>,
+    /// What containers cost.
+    pub prices: Prices,
 }
 
 /// One pool. Durations are wall-clock.
@@ -202,6 +205,8 @@ pub struct Pool {
     pub unreachable_timeout: Millis,
     /// How long a container has after SIGTERM before it is destroyed.
     pub drain_timeout: Millis,
+    /// How large its containers are.
+    pub instance_type: InstanceType,
     /// What the Rust agent needs to know to start a container.
     pub start: Start,
 }

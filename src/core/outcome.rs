@@ -21,6 +21,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sticky, Self::Warm, Self::Borrowed, Self::Cold];
+
     /// The word used in headers and labels.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -106,6 +109,20 @@ pub enum RefusalCode {
     WrongShard,
     /// The pool is in no configuration that the shard knows.
     UnknownPool,
+}
+
+impl RefusalCode {
+    /// The word used in stats and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtCapacity => "at_capacity",
+            Self::Timeout => "timeout",
+            Self::StartFailed => "start_failed",
+            Self::Overloaded => "overloaded",
+            Self::WrongShard => "wrong_shard",
+            Self::UnknownPool => "unknown_pool",
+        }
+    }
 }
 
 /// A refusal, for the caller to act on.

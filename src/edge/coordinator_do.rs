@@ -26,11 +26,11 @@ use super::js;
 use super::log;
 use super::rpc::ShardClient;
 use crate::config::Config;
-use crate::config::resolved::{Millis, Pool, PoolName};
+use crate::config::resolved::{Millis, Pool, PoolName, Prices};
 use crate::core::coordinator::{Capacity, Coordinator, Deployed, Effects, Input, Migration};
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::Plan;
-use crate::core::stats::merge;
+use crate::core::stats::{Memory, Terms, merge};
 use crate::store::{CoordinatorRows, Database, load_coordinator, save_coordinator};
 use crate::wire::coordinator::{Allotment, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
 
@@ -55,6 +55,8 @@ struct Driver {
     broken: Cell<bool>,
     /// Whether the machine knows what this deploy brings.
     told: Cell<bool>,
+    /// What shards have said of themselves last.
+    memory: RefCell<Memory>,
 }
 
 struct Loaded {
@@ -80,7 +82,8 @@ impl DurableObject for PoolCoordinator {
         if let Some(at) = loaded.as_ref().ok().and_then(|loaded| loaded.machine.try_borrow().ok()?.next_timeout()) {
             alarm.set(Some(at));
         }
-        Self { driver: Rc::new(Driver { state, env, loaded, alarm, broken: Cell::new(false), told: Cell::new(false) }) }
+        let (broken, told, memory) = (Cell::new(false), Cell::new(false), RefCell::default());
+        Self { driver: Rc::new(Driver { state, env, loaded, alarm, broken, told, memory }) }
     }
 
     async fn fetch(&self, _request: Request) -> worker::Result<Response> {
@@ -157,9 +160,10 @@ impl PoolCoordinator {
         self.driver.deploy()?;
         let wanted = pool.as_string();
         let pools: Vec<Asked> = self.driver.with(|machine| {
-            let pools = machine.config().pools.into_iter();
+            let Config { pools, prices, .. } = machine.config();
+            let pools = pools.into_iter();
             let wanted = pools.filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name.as_str()));
-            wanted.map(|(name, pool)| Asked::of(machine, name, pool)).collect()
+            wanted.map(|(name, pool)| Asked::of(machine, name, pool, prices)).collect()
         })?;
         let driver = Rc::clone(&self.driver);
         Ok(js::future_to_promise(async move {
@@ -289,21 +293,22 @@ impl Driver {
 
     /// A pool's name, configuration and numbers, in the shape of `cf-container-warm-pool` with ours beside.
     async fn pool_stats(&self, pool: &Asked) -> Result<Value, String> {
-        let Asked { name, pool, migration, capacity } = pool;
-        let mut answered = Vec::new();
-        let mut missing = Vec::new();
-        let former = migration.map_or(0, |migration| migration.from.get());
-        let asked = (0..pool.shards.get().max(former)).map(ShardIndex).map(|index| async move {
+        let Asked { name, pool, prices, migration, capacity, taking_part, ever } = pool;
+        let busy = |error: &dyn std::fmt::Display| error.to_string();
+        let to_ask: Vec<ShardIndex> = {
+            let memory = self.memory.try_borrow().map_err(|error| busy(&error))?;
+            let wanted = |index: &ShardIndex| index.0 < *taking_part || memory.must_ask_former(name, *index);
+            (0..*ever).map(ShardIndex).filter(wanted).collect()
+        };
+        let asked = to_ask.into_iter().map(|index| async move {
             let shard = ShardId { pool: name.clone(), index };
-            (index, ShardClient::new(&self.env, shard).within(STATS_DEADLINE).stats().await)
+            (index, ShardClient::new(&self.env, shard).within(STATS_DEADLINE).stats().await.ok())
         });
-        for (index, stats) in join_all(asked).await {
-            match stats {
-                Ok(stats) => answered.push(stats),
-                Err(_) => missing.push(index),
-            }
-        }
-        let mut stats = merge(answered, missing).document(name, pool).map_err(|error| error.to_string())?;
+        let heard = join_all(asked).await;
+        let answers =
+            self.memory.try_borrow_mut().map_err(|error| busy(&error))?.gather(name, heard, *taking_part, *ever);
+        let merged = merge(Terms { pool, prices }, answers);
+        let mut stats = merged.document(name, pool).map_err(|error| error.to_string())?;
         stats.insert("migration".to_owned(), json!(migration));
         stats.insert("capacity".to_owned(), json!(capacity));
         Ok(stats.into())
@@ -314,12 +319,18 @@ impl Driver {
 struct Asked {
     name: PoolName,
     pool: Pool,
+    prices: Prices,
     migration: Option<Migration>,
     capacity: Option<Capacity>,
+    /// How many shards take part, and how many there have ever been.
+    taking_part: u32,
+    ever: u32,
 }
 
 impl Asked {
-    fn of(machine: &Coordinator, name: PoolName, pool: Pool) -> Self {
-        Self { migration: machine.migration(&name), capacity: machine.capacity(&name), name, pool }
+    fn of(machine: &Coordinator, name: PoolName, pool: Pool, prices: Prices) -> Self {
+        let (migration, capacity) = (machine.migration(&name), machine.capacity(&name));
+        let (taking_part, ever) = machine.shard_counts(&name);
+        Self { name, pool, prices, migration, capacity, taking_part, ever }
     }
 }

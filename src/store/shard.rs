@@ -47,6 +47,7 @@ const GATE: &str = "gate";
 const EPOCH_CEILING: &str = "epoch_ceiling";
 const CREDITS: &str = "credits";
 const TARGET: &str = "target";
+const COUNTERS: &str = "counters";
 
 /// The rows of the object's database, which is created when it is not there.
 pub fn load_shard(state: &State) -> Result<(Database, Rows), StoreError> {
@@ -80,6 +81,7 @@ pub fn load_shard(state: &State) -> Result<(Database, Rows), StoreError> {
         channels,
         credits: database.meta(CREDITS)?,
         target: database.meta(TARGET)?,
+        counters: database.meta(COUNTERS)?.unwrap_or_default(),
     };
     Ok((database, rows))
 }
@@ -122,6 +124,7 @@ fn save(database: &Database, write: &Write) -> Result<(), StoreError> {
         ),
         Write::PutCredits(credits) => database.put_meta(CREDITS, credits),
         Write::PutTarget(target) => database.put_meta(TARGET, target),
+        Write::PutCounters(counters) => database.put_meta(COUNTERS, counters),
     }
 }
 

@@ -155,7 +155,8 @@ describe("what comes back is what Rust sends", async () => {
   const outcome = await read("src/core/outcome.rs");
   const failure = await read("src/core/failure.rs");
   const denial = await read("src/core/gateway/denial.rs");
-  const stats = await read("src/core/stats.rs");
+  const files = ["mod", "counters", "histogram", "merge", "cost"].map((file) => read(`src/core/stats/${file}.rs`));
+  const stats = (await Promise.all(files)).join("\n");
   const plan = await read("src/core/plan.rs");
   const agent = await read("src/wire/agent.rs");
   const document = await read("src/config/document.rs");

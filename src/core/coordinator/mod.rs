@@ -286,6 +286,11 @@ impl Coordinator {
         self.registry.shards()
     }
 
+    /// How many shards of a pool take part, while ids move also those that there were before; and how many there have ever been.
+    pub fn shard_counts(&self, pool: &PoolName) -> (u32, u32) {
+        (self.registry.taking_part(pool), self.registry.ever(pool))
+    }
+
     fn deployed(&mut self, deployed: Deployed) {
         let newer = self.registry.deployed.as_ref().is_none_or(|has| {
             // With equal stamps the same build runs with another variable.

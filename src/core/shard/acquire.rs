@@ -2,7 +2,7 @@
 
 use super::doubt::Doubter;
 use super::message::{Action, Effects, Event, WaiterId, Write};
-use super::queue::{Left, Why};
+use super::queue::{Caller, Left, Why};
 use super::slot::{Slot, State};
 use super::{EPOCH_BLOCK, EPOCH_RESERVE, Shard};
 use crate::config::resolved::Millis;
@@ -22,7 +22,7 @@ impl Shard {
     /// The container that the id has, if it has one: what a sticky call is answered with, without a step.
     pub fn sticky(&mut self, id: &SessionId) -> Option<Assignment> {
         let assignment = self.lookup(id)?;
-        self.counters.acquired(Outcome::Sticky, None);
+        self.tally.sticky();
         Some(assignment)
     }
 
@@ -36,7 +36,7 @@ impl Shard {
     pub(super) fn acquire(
         &mut self,
         now: Millis,
-        waiter: WaiterId,
+        caller: Caller,
         id: SessionId,
         shards: Option<u32>,
         suspect: Option<ContainerId>,
@@ -45,28 +45,29 @@ impl Shard {
         let is_suspect = |suspect: &ContainerId| self.books.get(*suspect).is_some_and(|slot| slot.has(&id));
         if let Some(container) = suspect.filter(|_| self.doubts.has_room()).filter(is_suspect) {
             self.check_soon(now, container);
-            self.doubts.put(container, Doubter { waiter, id, shards });
+            self.doubts.put(container, Doubter { caller, id, shards });
             return;
         }
         if !mutants::on(Mutant::DoubtGivesAnother)
-            && let Some(assignment) = self.sticky(&id)
+            && let Some(assignment) = self.lookup(&id)
         {
-            fx.actions.push(Action::Reply(waiter, Ok(assignment)));
+            self.tally.acquired(Outcome::Sticky, None, caller.since);
+            fx.actions.push(Action::Reply(caller.waiter, Ok(assignment)));
             return;
         }
         let acquire_timeout = match self.admit(&id, shards) {
             Ok(timeout) => timeout,
-            Err(refusal) => return self.refuse(waiter, refusal, fx),
+            Err(refusal) => return self.refuse(caller.waiter, refusal, fx),
         };
         let deadline = now + acquire_timeout;
-        if !mutants::on(Mutant::NoSingleFlight) && self.queue.join(&id, waiter, deadline) {
+        if !mutants::on(Mutant::NoSingleFlight) && self.queue.join(&id, caller, deadline) {
             return;
         }
         let why = Why { cold: None, replaced: self.losses.take(&id) };
         self.demand.note(now);
         let blocked = self.blocked_by.contains_key(&id) && !mutants::on(Mutant::NoFenceWait);
         let asked = self.resolve(now, &id, fx);
-        self.queue.push(now, id, waiter, deadline, why, blocked || asked);
+        self.queue.push(now, id, caller, deadline, why, blocked || asked);
     }
 
     /// The refusal of an id that another shard owns; none when it is this one's.
@@ -137,8 +138,8 @@ impl Shard {
             Some(reason) => (Outcome::Cold, Some(reason)),
         };
         let assignment = self.assignment(slot, epoch, outcome, left.why.replaced.or(why_not_warm));
-        for waiter in left.callers {
-            self.counters.acquired(outcome, assignment.reason);
+        for Caller { waiter, since } in left.callers {
+            self.tally.acquired(outcome, assignment.reason, since);
             fx.actions.push(Action::Reply(waiter, Ok(assignment.clone())));
         }
         fx.events.push(Event::Assigned(container, assignment));
@@ -197,7 +198,7 @@ impl Shard {
             return;
         }
         while let Some(left) = self.queue.pop() {
-            for waiter in left.callers {
+            for Caller { waiter, .. } in left.callers {
                 let refusal = self.start_failed(now);
                 self.refuse(waiter, refusal, fx);
             }
@@ -205,7 +206,7 @@ impl Shard {
     }
 
     pub(super) fn refuse(&mut self, waiter: WaiterId, refusal: Refusal, fx: &mut Effects<'_>) {
-        self.counters.refused(refusal.code);
+        self.tally.refused(refusal.code);
         fx.actions.push(Action::Reply(waiter, Err(refusal)));
     }
 

@@ -211,7 +211,7 @@ impl Shard {
             Some((false, _, container)) => {
                 self.hand_over(now, container, to, fx);
                 self.deliver(now, to, fx);
-                self.counters.lent();
+                self.tally.lent();
                 true
             }
             Some((true, ..)) | None => false,

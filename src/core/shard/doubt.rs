@@ -2,7 +2,8 @@
 
 use super::Shard;
 use super::acquire::MAX_CALLERS;
-use super::message::{Effects, WaiterId};
+use super::message::Effects;
+use super::queue::Caller;
 use super::slot::{Pending, State};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId};
@@ -12,7 +13,7 @@ use crate::core::sorted::{Map, Set};
 /// A caller whose container turned it away.
 #[derive(Debug)]
 pub(super) struct Doubter {
-    pub waiter: WaiterId,
+    pub caller: Caller,
     pub id: SessionId,
     pub shards: Option<u32>,
 }
@@ -64,8 +65,8 @@ impl Shard {
             if is_open {
                 continue;
             }
-            for Doubter { waiter, id, shards } in self.doubts.take(container) {
-                self.acquire(now, waiter, id, shards, None, fx);
+            for Doubter { caller, id, shards } in self.doubts.take(container) {
+                self.acquire(now, caller, id, shards, None, fx);
             }
         }
     }

@@ -11,6 +11,7 @@ use super::{Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
+use crate::core::stats::Due;
 
 /// Definite negatives in a row that end a mapping.
 pub const NEGATIVES: u32 = 2;
@@ -80,6 +81,7 @@ impl Shard {
         for container in warm.into_iter().chain(assigned).filter(|_| !mutants::on(Mutant::NoPeriodicChecks)) {
             self.check(now, container, fx);
         }
+        self.tally.due(Due::Refresh);
         fx.report();
     }
 

@@ -9,6 +9,7 @@ use crate::core::failure::StartFailure;
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Refusal};
 use crate::core::plan::Plan;
+use crate::core::stats::CountersRow;
 
 use super::credits::Credits;
 use super::gate::GateRow;
@@ -23,6 +24,9 @@ pub struct WaiterId(pub u64);
 pub enum Input {
     /// Nothing but that time has passed: the alarm rang, or the shard was just loaded.
     Woken,
+    /// Somebody is about to be told the numbers: what was counted is written down first, so that no more was told than is known
+    /// after the object was dropped.
+    Tell,
     /// A plan came, from the coordinator or the deployed code. An older one than the shard has is ignored.
     Configured(Box<Plan>),
     /// A caller wants the container of an id.
@@ -201,6 +205,8 @@ pub enum Write {
     PutCredits(Credits),
     /// Replace the target that the coordinator has set.
     PutTarget(Target),
+    /// Replace what was counted.
+    PutCounters(Box<CountersRow>),
 }
 
 /// Something to do once the writes are durable.

@@ -35,7 +35,7 @@ use crate::config::resolved::{BindingName, Millis};
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::Plan;
-use crate::core::stats::Counters;
+use crate::core::stats::{Counters, CountersRow, Detail, Due, Tally};
 use crate::core::timers::Timers;
 
 pub use credits::Credits;
@@ -56,7 +56,7 @@ use doubt::Doubts;
 use handover::Outbox;
 use loss::Losses;
 use questions::Questions;
-use queue::Queue;
+use queue::{Caller, Queue};
 use resharding::Resharding;
 use slot::{Pending, Slot};
 use stock::{Stock, Warm};
@@ -91,7 +91,7 @@ pub struct Shard {
     /// Whether the stock was once full since loading.
     filled: bool,
     losses: Losses,
-    counters: Counters,
+    tally: Tally,
     dirty: Set<ContainerId>,
     dirty_specs: Set<SpecId>,
     doubts: Doubts,
@@ -153,6 +153,8 @@ pub struct Rows {
     pub credits: Option<Credits>,
     /// The target that the coordinator has set; none before it has.
     pub target: Option<Target>,
+    /// What was counted when it was written last.
+    pub counters: CountersRow,
 }
 
 impl Rows {
@@ -169,6 +171,7 @@ impl Rows {
             Write::PutChannel(sibling, channel) => drop(self.channels.insert(sibling, channel)),
             Write::PutCredits(credits) => self.credits = Some(credits),
             Write::PutTarget(target) => self.target = Some(target),
+            Write::PutCounters(counters) => self.counters = *counters,
         }
     }
 }
@@ -184,7 +187,7 @@ impl Shard {
     /// The shard whose rows are `rows`, at `now`. It does nothing by itself: step it with [`Input::Woken`] at
     /// [`Self::next_timeout`], which takes up whatever was under way when the rows were written.
     pub fn load(me: ShardId, rows: Rows, now: Millis) -> Self {
-        let Rows { plan, mut gate, epoch_ceiling, mut specs, containers, channels, credits, target } = rows;
+        let Rows { plan, mut gate, epoch_ceiling, mut specs, containers, channels, credits, target, counters } = rows;
         let first_epoch = if mutants::on(Mutant::EpochsStartAnew) { 1 } else { epoch_ceiling.max(1) };
         // A clock that went back must not stretch what was meant to end.
         let gate_changed = !mutants::on(Mutant::LearnedNotClamped) && gate.clamp(now);
@@ -220,7 +223,7 @@ impl Shard {
             warm_cursor: None,
             filled: false,
             losses: Losses::default(),
-            counters: Counters::default(),
+            tally: Tally::default(),
             dirty: Set::new(),
             dirty_specs,
             doubts: Doubts::default(),
@@ -238,6 +241,7 @@ impl Shard {
             surplus: usize::MAX,
         };
         shard.books = Books::load(containers.into_values().map(|row| shard.index(row, now)));
+        shard.tally = Tally::load(counters, now, shard.sizes());
         shard.sort_out();
         let unused: Vec<SpecId> = shard.specs.keys().copied().collect();
         for spec in unused {
@@ -305,10 +309,14 @@ impl Shard {
 
     /// The one entry. Everything that is due at `now` is done too, whatever the input.
     pub fn step(&mut self, now: Millis, input: Input, fx: &mut Effects<'_>) {
+        self.tally.pass(now, self.sizes());
         match input {
             Input::Woken => {}
+            Input::Tell => self.tally.due(Due::Told),
             Input::Configured(plan) => self.configure(now, *plan, fx),
-            Input::Acquire { waiter, id, shards, suspect } => self.acquire(now, waiter, id, shards, suspect, fx),
+            Input::Acquire { waiter, id, shards, suspect } => {
+                self.acquire(now, Caller { waiter, since: now }, id, shards, suspect, fx);
+            }
             Input::Release(id) => self.release(now, &id, fx),
             Input::ShutdownPrewarmed => self.shutdown_prewarmed(now, fx),
             Input::Stopped(container) => self.stopped(now, container, fx),
@@ -389,9 +397,9 @@ impl Shard {
         &self.gate
     }
 
-    /// What was counted since loading.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// What is counted, with the time up to now. Who tells others of it steps with [`Input::Tell`] first.
+    pub(in crate::core) fn counted(&self, now: Millis) -> (Counters, Detail) {
+        self.tally.told(now, self.sizes())
     }
 
     /// How many callers wait.
@@ -410,6 +418,7 @@ impl Shard {
             channels: self.channels.clone(),
             credits: self.credits.clone(),
             target: self.target,
+            counters: self.tally.written().clone(),
         }
     }
 
@@ -440,6 +449,7 @@ impl Shard {
             if self.timers.is_set(Timer::Refresh) {
                 // The last one for a while: what it had is free.
                 fx.report();
+                self.tally.due(Due::Refresh);
             }
             self.timers.stop(Timer::Refresh);
         } else if !self.timers.is_set(Timer::Refresh)
@@ -480,6 +490,9 @@ impl Shard {
             && let Some(credits) = &self.credits
         {
             fx.writes.push(Write::PutCredits(credits.clone()));
+        }
+        if let Some(row) = self.tally.take_write(self.sizes()) {
+            fx.writes.push(Write::PutCounters(Box::new(row)));
         }
     }
 

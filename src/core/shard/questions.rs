@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use super::acquire::MAX_CALLERS;
 use super::message::{Action, Effects, WaiterId};
 use super::parcel::PullReply;
+use super::queue::Caller;
 use super::{Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::id::{SessionId, ShardIndex};
@@ -204,8 +205,8 @@ impl Shard {
             fx.actions.push(Action::Located(waiter, Ok(found.clone())));
         }
         if let Some(assignment) = found {
-            for waiter in self.queue.take(id) {
-                self.counters.acquired(assignment.outcome, None);
+            for Caller { waiter, since } in self.queue.take(id) {
+                self.tally.acquired(assignment.outcome, None, since);
                 fx.actions.push(Action::Reply(waiter, Ok(assignment.clone())));
             }
         } else if !self.blocked_by.contains_key(id) {

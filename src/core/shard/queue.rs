@@ -20,12 +20,21 @@ pub(super) struct Queue {
     arrivals: u64,
 }
 
+/// Somebody who is owed an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub waiter: WaiterId,
+    /// Since when.
+    pub since: Millis,
+}
+
 /// An id's place.
 #[derive(Debug)]
 struct Place {
     arrival: u64,
     since: Millis,
-    callers: Vec<(WaiterId, Millis)>,
+    /// Each with its deadline.
+    callers: Vec<(Caller, Millis)>,
     why: Why,
 }
 
@@ -42,7 +51,7 @@ pub(super) struct Why {
 #[derive(Debug)]
 pub(super) struct Left {
     pub id: SessionId,
-    pub callers: Vec<WaiterId>,
+    pub callers: Vec<Caller>,
     pub why: Why,
 }
 
@@ -62,10 +71,10 @@ impl Queue {
     }
 
     /// Adds a caller to the place that its id already has. False when it has none.
-    pub fn join(&mut self, id: &SessionId, waiter: WaiterId, deadline: Millis) -> bool {
+    pub fn join(&mut self, id: &SessionId, caller: Caller, deadline: Millis) -> bool {
         let Some(place) = self.by_id.get_mut(id) else { return false };
-        place.callers.push((waiter, deadline));
-        self.deadlines.insert((deadline, waiter, id.clone()));
+        place.callers.push((caller, deadline));
+        self.deadlines.insert((deadline, caller.waiter, id.clone()));
         true
     }
 
@@ -86,14 +95,14 @@ impl Queue {
     }
 
     /// Adds an id at the end. `held`: it may not be served until [`Self::let_go`].
-    pub fn push(&mut self, now: Millis, id: SessionId, waiter: WaiterId, deadline: Millis, why: Why, held: bool) {
+    pub fn push(&mut self, now: Millis, id: SessionId, caller: Caller, deadline: Millis, why: Why, held: bool) {
         self.arrivals += 1;
         if !held {
             self.line.insert(self.arrivals, id.clone());
             self.fresh.insert(self.arrivals);
         }
-        self.deadlines.insert((deadline, waiter, id.clone()));
-        self.by_id.insert(id, Place { arrival: self.arrivals, since: now, callers: vec![(waiter, deadline)], why });
+        self.deadlines.insert((deadline, caller.waiter, id.clone()));
+        self.by_id.insert(id, Place { arrival: self.arrivals, since: now, callers: vec![(caller, deadline)], why });
     }
 
     /// Keeps an id from being served until [`Self::let_go`].
@@ -105,7 +114,7 @@ impl Queue {
     }
 
     /// Takes the callers of an id.
-    pub fn take(&mut self, id: &SessionId) -> Vec<WaiterId> {
+    pub fn take(&mut self, id: &SessionId) -> Vec<Caller> {
         self.remove(id).map(|left| left.callers).unwrap_or_default()
     }
 
@@ -138,10 +147,10 @@ impl Queue {
         let (id, place) = self.by_id.remove_entry(id)?;
         self.line.remove(&place.arrival);
         self.fresh.remove(&place.arrival);
-        for &(waiter, deadline) in &place.callers {
-            self.deadlines.remove(&(deadline, waiter, id.clone()));
+        for &(caller, deadline) in &place.callers {
+            self.deadlines.remove(&(deadline, caller.waiter, id.clone()));
         }
-        let callers = place.callers.into_iter().map(|(waiter, _)| waiter).collect();
+        let callers = place.callers.into_iter().map(|(caller, _)| caller).collect();
         Some(Left { id, callers, why: place.why })
     }
 
@@ -162,7 +171,7 @@ impl Queue {
         }
         let (_, waiter, id) = self.deadlines.pop_first()?;
         let place = self.by_id.get_mut(&id)?;
-        place.callers.retain(|&(other, _)| other != waiter);
+        place.callers.retain(|&(other, _)| other.waiter != waiter);
         let arrival = place.arrival;
         let held = !self.line.contains_key(&arrival);
         if place.callers.is_empty() {
@@ -181,17 +190,21 @@ mod tests {
         SessionId::try_from(text.to_owned()).unwrap()
     }
 
+    fn caller(waiter: u64) -> Caller {
+        Caller { waiter: WaiterId(waiter), since: Millis(0) }
+    }
+
     const WHY: Why = Why { cold: None, replaced: None };
 
     #[test]
     fn ids_leave_in_order_and_a_held_one_keeps_its_place() {
         let mut queue = Queue::default();
-        queue.push(Millis(0), id("a"), WaiterId(1), Millis(10), WHY, true);
-        queue.push(Millis(0), id("b"), WaiterId(2), Millis(10), WHY, false);
-        queue.push(Millis(0), id("c"), WaiterId(3), Millis(10), WHY, false);
-        assert!(queue.join(&id("b"), WaiterId(4), Millis(12)));
+        queue.push(Millis(0), id("a"), caller(1), Millis(10), WHY, true);
+        queue.push(Millis(0), id("b"), caller(2), Millis(10), WHY, false);
+        queue.push(Millis(0), id("c"), caller(3), Millis(10), WHY, false);
+        assert!(queue.join(&id("b"), caller(4), Millis(12)));
         let left = queue.pop().unwrap();
-        assert_eq!((left.id, left.callers), (id("b"), vec![WaiterId(2), WaiterId(4)]));
+        assert_eq!((left.id, left.callers), (id("b"), vec![caller(2), caller(4)]));
         queue.let_go(&id("a"));
         assert_eq!(queue.pop().unwrap().id, id("a"));
         assert_eq!(queue.pop().unwrap().id, id("c"));
@@ -201,8 +214,8 @@ mod tests {
     #[test]
     fn a_late_caller_leaves_the_others_waiting() {
         let mut queue = Queue::default();
-        queue.push(Millis(0), id("a"), WaiterId(1), Millis(10), WHY, false);
-        queue.join(&id("a"), WaiterId(2), Millis(20));
+        queue.push(Millis(0), id("a"), caller(1), Millis(10), WHY, false);
+        queue.join(&id("a"), caller(2), Millis(20));
         assert_eq!(queue.pop_late(Millis(9)), None);
         assert_eq!(queue.pop_late(Millis(10)), Some((WaiterId(1), false)));
         assert_eq!(queue.ready(), 1);

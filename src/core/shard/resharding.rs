@@ -8,6 +8,7 @@
 use super::Shard;
 use super::message::{Answer, Effects};
 use super::parcel::PullReply;
+use super::queue::Caller;
 use super::slot::{ContainerRow, State};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardIndex};
@@ -172,7 +173,7 @@ impl Shard {
         let ids: Vec<SessionId> = self.queue.ids().cloned().collect();
         for id in ids {
             if let Some(refusal) = self.not_here(&id, None) {
-                for waiter in self.queue.take(&id) {
+                for Caller { waiter, .. } in self.queue.take(&id) {
                     self.refuse(waiter, refusal.clone(), fx);
                 }
             } else if self.resolve(now, &id, fx) {

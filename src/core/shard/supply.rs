@@ -227,7 +227,7 @@ impl Shard {
                 }
                 if let Some(took) = took {
                     self.gate_changed |= self.gate.succeeded();
-                    self.counters.started(took);
+                    self.tally.started(took);
                 }
                 fx.events.push(Event::Ready(container));
             }
@@ -251,7 +251,7 @@ impl Shard {
                 slot.last_error = Some(Box::new(failure));
                 let backoff = RESTART_BACKOFF.doubled(slot.failures - 1, MAX_RESTART_BACKOFF);
                 self.timers.set(Timer::Slot(container), fx.entropy.around(now, backoff));
-                self.counters.start_retried();
+                self.tally.start_retried();
             }
             FailureClass::Capacity | FailureClass::Permanent | FailureClass::NotReady | FailureClass::Exited => {
                 self.start_failed_for_good(now, container, failure, fx);
@@ -293,7 +293,7 @@ impl Shard {
     }
 
     fn note_failure(&mut self, now: Millis, container: ContainerId, failure: StartFailure, fx: &mut Effects<'_>) {
-        self.counters.start_failed(&failure);
+        self.tally.start_failed(&failure);
         let running = self.running();
         self.gate.failed(now, failure.clone(), running, fx.entropy);
         self.gate_changed |= !mutants::on(Mutant::GateNotWritten);

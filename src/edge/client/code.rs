@@ -10,7 +10,7 @@ use super::pool::Pool;
 use crate::config::resolved::{self, Millis};
 use crate::core::id::ShardIndex;
 use crate::core::plan::{CodeVersion, Fingerprint, Plan};
-use crate::core::stats::{MergedStats, merge};
+use crate::core::stats::Answers;
 use crate::edge::background;
 use crate::wire::shard::{ClassPlan, ClassReply};
 
@@ -98,7 +98,7 @@ impl Pool {
 
     /// The shards of a pool configured by code in numbers. One that has no settings yet is told; others are left as they are, for
     /// looking changes nothing.
-    pub(super) async fn stats_by_code(&self, code: &ByCode) -> Result<MergedStats, Error> {
+    pub(super) async fn stats_by_code(&self, code: &ByCode) -> Result<Answers, Error> {
         let ask_once = async |index| self.shard(index).stats().await.map_err(|error| self.failed(error));
         let ask = async |index| {
             let stats = ask_once(index).await?;
@@ -112,16 +112,19 @@ impl Pool {
             let ask = &ask;
             async move { (index, ask(index).await) }
         }));
-        let (mut answered, mut missing) = (Vec::new(), Vec::new());
+        let mut all = Answers::default();
         for (index, stats) in answers.await {
             match stats {
-                Ok(stats) => answered.push(stats),
+                Ok(stats) => all.answered.push(stats),
                 Err(mistake @ Error::Class { .. }) => return Err(mistake),
-                // It was logged.
-                Err(_) => missing.push(index),
+                // It was logged. Nobody here remembers what it has counted.
+                Err(_) => {
+                    all.missing.push(index);
+                    all.forgotten = true;
+                }
             }
         }
-        Ok(merge(answered, missing))
+        Ok(all)
     }
 
     /// Tells every shard that has no settings yet those that code gives this pool, so that it fills its stock.

@@ -14,13 +14,13 @@ use super::container::Container;
 use super::error::Error;
 use super::forward::{Parcel, Sent};
 use super::isolate;
-use crate::config::resolved::{self, BindingName, Millis, PoolName, ShardCount};
+use crate::config::resolved::{self, BindingName, Millis, PoolName, Prices, ShardCount};
 use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::gateway::hint::Correction;
 use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome};
-use crate::core::stats::MergedStats;
+use crate::core::stats::{MergedStats, Terms, merge};
 use crate::edge::background;
 use crate::edge::join::join_all;
 use crate::edge::js::CallError;
@@ -169,7 +169,8 @@ impl Pool {
     /// [`Error::PoolUnreachable`]. A shard that does not answer is listed as missing instead.
     pub async fn stats(&self) -> Result<MergedStats, Error> {
         if let Some(code) = &self.by_code {
-            return self.stats_by_code(code).await;
+            let terms = Terms { pool: &code.settings, prices: &Prices::default() };
+            return Ok(merge(terms, self.stats_by_code(code).await?));
         }
         let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
         let stats = stats.map_err(|error| self.failed(error))?;
@@ -183,11 +184,12 @@ impl Pool {
             let stats = stats.map_err(|error| self.failed(error))?;
             return stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None });
         };
-        let merged = self.stats_by_code(code).await?;
+        let answers = self.stats_by_code(code).await?;
         // The settings in force: the caller may have others.
         let plan = self.shard(ShardIndex(0)).plan().await.ok().flatten();
         let settings = plan.as_ref().map_or(&code.settings, |plan| &plan.pool);
-        let document = merged.document(&self.name, settings);
+        let terms = Terms { pool: settings, prices: &Prices::default() };
+        let document = merge(terms, answers).document(&self.name, settings);
         Ok(document.map_err(|error| self.failed(CallError::Threw(error.to_string())))?.into())
     }
 

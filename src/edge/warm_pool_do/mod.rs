@@ -165,6 +165,8 @@ impl WarmPool {
     /// The shard in numbers.
     #[wasm_bindgen(js_name = getStats)]
     pub fn get_stats(&self) -> Result<JsValue, JsValue> {
+        // What is told must be durable: the answer waits for the writes of the step.
+        self.driver.drive(Input::Tell).map_err(|error| js::js_error(&error))?;
         js::to_js(&self.driver.with(|shard| shard.stats(js::now()))?)
     }
 

@@ -104,9 +104,12 @@ impl Oracle {
                 format!("containers {:?}, written {:?}", held.containers, written.containers)
             } else {
                 let told = |rows: &Rows| {
-                    let Rows { plan, gate, epoch_ceiling, specs, containers: _, channels, credits, target } = rows;
+                    let Rows { plan, gate, epoch_ceiling, specs, containers: _, channels, credits, target, counters } =
+                        rows;
                     let (plan, specs) = (plan.as_ref().map(|plan| plan.version), specs.keys().collect::<Vec<_>>());
-                    format!("{plan:?}, {gate:?}, {epoch_ceiling}, {specs:?}, {channels:?}, {credits:?}, {target:?}")
+                    format!(
+                        "{plan:?}, {gate:?}, {epoch_ceiling}, {specs:?}, {channels:?}, {credits:?}, {target:?}, {counters:?}"
+                    )
                 };
                 format!("{}; written {}", told(&held), told(written))
             };

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use cf_warm_pools::config::resolved::{BindingName, Millis, PoolName};
 use cf_warm_pools::core::agent::Refusal as FenceRefusal;
-use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry};
+use cf_warm_pools::core::coordinator::{Ask, Change, ConfigSource, Coordinator, Deployed, Effects, Input, Registry};
 use cf_warm_pools::core::gateway::dispatch::MAX_SENDS;
 use cf_warm_pools::core::gateway::hint::{self, Correction};
 use cf_warm_pools::core::gateway::{
@@ -316,7 +316,8 @@ fn a_router_that_tells_a_shard_a_plan_tells_it_the_coordinators() {
     let mut coordinator = Coordinator::load(Registry::default(), Map::new(), Map::new());
     let deployed = Deployed { stamp: 100, source: ConfigSource::Bundled, config: config(1) };
     let mut routing = Routing::carried(Rc::new(config(1)), ConfigSource::Bundled, 100);
-    for input in [Input::Deployed(Box::new(deployed)), Input::Put(Box::new(config(4))), Input::DropOverride] {
+    let change = |ask| Input::Change(Box::new(Change::of(ask)));
+    for input in [Input::Deployed(Box::new(deployed)), change(Ask::Put(config(4))), change(Ask::Drop)] {
         coordinator.step(Millis(1_000), input, &mut Effects::default());
         assert!(routing.adopt(coordinator.in_force()));
         for shard in coordinator.shards() {

@@ -18,6 +18,7 @@
 
 mod bindings;
 mod cover;
+mod difference;
 mod document;
 mod duration;
 mod errors;
@@ -36,6 +37,7 @@ mod values;
 use serde_json::Value;
 
 pub use bindings::{WranglerBindings, container_bindings, kv_bindings, missing_bindings, over_capacity};
+pub use difference::Difference;
 pub use errors::{ConfigError, ConfigErrors, ErrorCode, MAX_ERRORS};
 pub use resolved::{Config, Pool};
 

@@ -4,11 +4,13 @@
 //! send. The first call tells the machine what this deploy brings, so that the configuration of a new deploy is in
 //! force as soon as any of its code runs.
 //!
-//! RPC methods (see `src/shim/index.d.ts`): `report`, `plan`, `getConfig`, `putConfig`, `deleteConfig`, `stats`,
-//! `shutdownPrewarmed`, `prime`.
+//! RPC methods (see `src/shim/index.d.ts`): `report`, `plan`, `getConfig`, `stats`, `shutdownPrewarmed`, `prime`; of changes
+//! (`changes.rs`) `changeConfig`, `previewConfig`, `getHistory`, `getRecord`, `getAudit`, and of former code `putConfig` and `deleteConfig`.
 
 // The methods that the macro adds have no documentation.
 #![allow(missing_docs)]
+
+mod changes;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,9 +27,8 @@ use super::bundled::bundled;
 use super::js;
 use super::log;
 use super::rpc::ShardClient;
-use crate::config::Config;
 use crate::config::resolved::{Millis, Pool, PoolName, Prices};
-use crate::core::coordinator::{Capacity, Coordinator, Deployed, Effects, Input, Migration};
+use crate::core::coordinator::{Capacity, Coordinator, Deployed, Effects, Input, Migration, Stale};
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::Plan;
 use crate::core::stats::{Memory, Terms, merge};
@@ -137,24 +138,6 @@ impl PoolCoordinator {
         js::to_js(&self.driver.with(Coordinator::in_force)?)
     }
 
-    /// [`Config`] -> [`ConfigView`](crate::wire::coordinator::ConfigView): puts a configuration in force, which the gateway has
-    /// checked. A pool whose ids are moving keeps its shard count until that is over.
-    #[wasm_bindgen(js_name = putConfig)]
-    pub fn put_config(&self, config: JsValue) -> Result<JsValue, JsValue> {
-        let config: Config = js::from_js(config)?;
-        self.driver.deploy()?;
-        self.driver.drive(Input::Put(Box::new(config))).map_err(|error| js::js_error(&error))?;
-        js::to_js(&self.driver.with(Coordinator::in_force)?)
-    }
-
-    /// Drops what `putConfig` set; returns the [`ConfigView`](crate::wire::coordinator::ConfigView) in force then.
-    #[wasm_bindgen(js_name = deleteConfig)]
-    pub fn delete_config(&self) -> Result<JsValue, JsValue> {
-        self.driver.deploy()?;
-        self.driver.drive(Input::DropOverride).map_err(|error| js::js_error(&error))?;
-        self.get_config()
-    }
-
     /// `{pools: [stats]}`, of one pool or (null) of all.
     pub fn stats(&self, pool: JsValue) -> Result<JsValue, JsValue> {
         self.driver.deploy()?;
@@ -231,6 +214,11 @@ impl Driver {
     }
 
     fn drive(self: &Rc<Self>, input: Input) -> Result<(), String> {
+        self.step(input).map(drop)
+    }
+
+    /// Takes a step. Returns why it made no change, if it was to.
+    fn step(self: &Rc<Self>, input: Input) -> Result<Option<Stale>, String> {
         let loaded = self.loaded()?;
         let mut fx = Effects::default();
         {
@@ -254,7 +242,7 @@ impl Driver {
             let driver = Rc::clone(self);
             background::run_in(&self.state, async move { driver.allot(shard, allotment).await });
         }
-        Ok(())
+        Ok(fx.stale)
     }
 
     async fn push(self: &Rc<Self>, shard: ShardId, plan: Plan) {

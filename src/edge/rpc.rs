@@ -16,7 +16,9 @@ use crate::core::plan::{Plan, PlanVersion};
 use crate::core::stats::{MergedStats, ShardStats};
 use crate::wire::COORDINATOR_NAME;
 use crate::wire::agent::{LeaseReply, LeaseRequest};
-use crate::wire::coordinator::{Allotment, ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport};
+use crate::wire::coordinator::{
+    Allotment, Change, ChangeReply, ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport,
+};
 use crate::wire::shard::{
     AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, ClassPlan, ClassReply, Delivery, Forwarded, PullReply,
     PullRequest, Receipt,
@@ -170,14 +172,29 @@ impl<'e> CoordinatorClient<'e> {
         receive(js::invoke(&self.stub()?, "getConfig", &[], DEADLINE).await?)
     }
 
-    /// Puts a configuration in force.
-    pub async fn put_config(&self, config: &Config) -> Result<ConfigView, CallError> {
-        self.ask("putConfig", config, DEADLINE).await
+    /// Changes the configuration, unless its caller has not seen the version in force.
+    pub async fn change(&self, change: &Change) -> Result<ChangeReply, CallError> {
+        self.ask("changeConfig", change, DEADLINE).await
     }
 
-    /// Drops what [`Self::put_config`] set. Returns what is in force then.
-    pub async fn drop_config(&self) -> Result<ConfigView, CallError> {
-        receive(js::invoke(&self.stub()?, "deleteConfig", &[], DEADLINE).await?)
+    /// What putting a configuration in force would do, as JSON text: `{valid, version, plan}`.
+    pub async fn preview_json(&self, config: &Config) -> Result<String, CallError> {
+        self.text("previewConfig", js::to_js(config).map_err(threw)?).await
+    }
+
+    /// The versions that are kept, as JSON text: `{versions: [..]}`.
+    pub async fn history_json(&self) -> Result<String, CallError> {
+        self.text("getHistory", JsValue::UNDEFINED).await
+    }
+
+    /// A version that is kept, with its configuration as a document; none when it is not.
+    pub async fn record(&self, version: u64) -> Result<Option<Value>, CallError> {
+        receive(js::invoke(&self.stub()?, "getRecord", &[JsValue::from(version as f64)], DEADLINE).await?)
+    }
+
+    /// The latest changes, at most so many, as JSON text: `{entries: [..]}`.
+    pub async fn audit_json(&self, limit: u32) -> Result<String, CallError> {
+        self.text("getAudit", JsValue::from(limit)).await
     }
 
     /// The statistics of one pool or of all, as JSON text: `{pools: [..]}`.
@@ -208,6 +225,11 @@ impl<'e> CoordinatorClient<'e> {
     /// Wakes every shard, so that it fills its stock.
     pub async fn prime(&self) -> Result<(), CallError> {
         js::invoke(&self.stub()?, "prime", &[], DEADLINE).await.map(drop)
+    }
+
+    async fn text(&self, method: &str, question: JsValue) -> Result<String, CallError> {
+        let answer = js::invoke(&self.stub()?, method, &[question], DEADLINE).await?;
+        js::json_text(&answer).map_err(threw)
     }
 
     async fn stats(&self, pool: Option<&str>) -> Result<JsValue, CallError> {

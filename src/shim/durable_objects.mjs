@@ -192,6 +192,26 @@ export function durableObjects(rust, prepare = (env) => env) {
       return call(this.ctx, BRIEF, () => this.#rust.getConfig());
     }
 
+    changeConfig(change) {
+      return call(this.ctx, BRIEF, () => this.#rust.changeConfig(change));
+    }
+
+    previewConfig(config) {
+      return call(this.ctx, BRIEF, () => this.#rust.previewConfig(config));
+    }
+
+    getHistory() {
+      return call(this.ctx, BRIEF, () => this.#rust.getHistory());
+    }
+
+    getRecord(version) {
+      return call(this.ctx, BRIEF, () => this.#rust.getRecord(version));
+    }
+
+    getAudit(limit) {
+      return call(this.ctx, BRIEF, () => this.#rust.getAudit(limit));
+    }
+
     putConfig(config) {
       return call(this.ctx, BRIEF, () => this.#rust.putConfig(config));
     }

@@ -1,15 +1,17 @@
-//! The coordinator's rows: the registry, and two per shard: what it has acknowledged, and what it was given.
+//! The coordinator's rows: the registry, two per shard (what it has acknowledged, and what it was given), and one per change of the
+//! configuration.
 
 use serde::Deserialize;
 use worker::{SqlStorageValue, State};
 
+use super::records;
 use super::sql::{Database, StoreError, unreadable, whole};
 use crate::core::coordinator::{LedgerRow, Registry, Write};
 use crate::core::id::ShardId;
 use crate::core::plan::PlanVersion;
 use crate::core::sorted::Map;
 
-const MIGRATIONS: [&[&str]; 2] = [
+const MIGRATIONS: [&[&str]; 3] = [
     &["CREATE TABLE acknowledged (
         shard   TEXT PRIMARY KEY,
         version INTEGER NOT NULL,
@@ -23,6 +25,7 @@ const MIGRATIONS: [&[&str]; 2] = [
         warm_target INTEGER NOT NULL,
         untold      INTEGER NOT NULL
     ) WITHOUT ROWID"],
+    &[records::TABLE],
 ];
 
 const REGISTRY: &str = "registry";
@@ -112,6 +115,7 @@ pub fn save_coordinator(database: &Database, writes: &[Write]) -> Result<(), Sto
                 "INSERT OR REPLACE INTO ledger (shard, generation, given, returned, warm_target, untold) VALUES (?, ?, ?, ?, ?, ?)",
                 LedgerColumns::of(shard, row).into_values(),
             ),
+            Write::PutRecord(record) => records::put(database, record),
         })
     })
 }

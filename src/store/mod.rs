@@ -5,6 +5,7 @@
 
 mod columns;
 mod coordinator;
+pub mod records;
 mod shard;
 mod sql;
 

@@ -94,7 +94,7 @@ impl Database {
         self.rows(table, statement, Vec::new())
     }
 
-    fn rows<T: DeserializeOwned>(
+    pub(super) fn rows<T: DeserializeOwned>(
         &self,
         table: &'static str,
         statement: &'static str,

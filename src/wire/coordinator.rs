@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::core::allotment::{Allotment, CreditTerms, ShardReport};
-pub use crate::core::coordinator::ConfigSource;
-/// The answer of `plan` (when its version differs from the known one), `getConfig`, `putConfig` (whose argument is a resolved
-/// [`Config`](crate::config::resolved::Config) that the gateway has checked) and `deleteConfig`.
+/// The answer of `plan` (when its version differs from the known one), `getConfig`, `changeConfig` and, for gateways of former code,
+/// `putConfig` and `deleteConfig`.
 pub use crate::core::coordinator::InForce as ConfigView;
+/// `changeConfig`: a change, whose configuration the gateway has checked.
+pub use crate::core::coordinator::{Ask, Change, ConfigSource};
 use crate::core::plan::{Plan, PlanVersion};
 
 /// The answer to a [`ShardReport`].
@@ -48,4 +49,17 @@ pub enum PlanReply {
     Current,
     /// This one is.
     Changed(Box<ConfigView>),
+}
+
+/// The answer of `changeConfig`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeReply {
+    /// This is in force now.
+    InForce(Box<ConfigView>),
+    /// Nothing was changed: another version is in force than those that the change was asked for over.
+    Stale {
+        /// The one in force.
+        version: u64,
+    },
 }

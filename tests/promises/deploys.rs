@@ -3,7 +3,9 @@
 use cf_warm_pools::config::parse_json;
 use cf_warm_pools::config::resolved::{Config, Millis};
 use cf_warm_pools::core::allotment::{ShardReport, Standing};
-use cf_warm_pools::core::coordinator::{ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write};
+use cf_warm_pools::core::coordinator::{
+    Ask, Change, ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write,
+};
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use cf_warm_pools::core::shard::{Input as ShardInput, Rows};
@@ -23,6 +25,14 @@ fn config(warm_target: u32, shards: u32) -> Config {
 fn deployed(stamp: u64, warm_target: u32, shards: u32) -> Input {
     let config = config(warm_target, shards);
     Input::Deployed(Box::new(Deployed { stamp, source: ConfigSource::Bundled, config }))
+}
+
+fn put(warm_target: u32, shards: u32) -> Input {
+    Input::Change(Box::new(Change::of(Ask::Put(config(warm_target, shards)))))
+}
+
+fn drop_override() -> Input {
+    Input::Change(Box::new(Change::of(Ask::Drop)))
 }
 
 fn step(machine: &mut Coordinator, input: Input) -> Effects {
@@ -53,10 +63,10 @@ fn a_later_deploy_wins_and_an_older_one_that_still_runs_changes_nothing() {
 fn the_admin_override_outranks_deploys_until_it_is_dropped() {
     let mut machine = Coordinator::load(Registry::default(), Map::new(), Map::new());
     step(&mut machine, deployed(100, 3, 1));
-    step(&mut machine, Input::Put(Box::new(config(9, 1))));
+    step(&mut machine, put(9, 1));
     step(&mut machine, deployed(200, 7, 1));
     assert_eq!((target(&machine), machine.source()), (9, ConfigSource::Admin));
-    step(&mut machine, Input::DropOverride);
+    step(&mut machine, drop_override());
     assert_eq!((target(&machine), machine.source()), (7, ConfigSource::Bundled));
 }
 
@@ -64,13 +74,13 @@ fn the_admin_override_outranks_deploys_until_it_is_dropped() {
 fn versions_only_grow_and_survive_a_restart() {
     let mut machine = Coordinator::load(Registry::default(), Map::new(), Map::new());
     let mut last = machine.version();
-    for input in [deployed(100, 3, 1), Input::Put(Box::new(config(9, 1))), Input::DropOverride, deployed(200, 1, 1)] {
+    for input in [deployed(100, 3, 1), put(9, 1), drop_override(), deployed(200, 1, 1)] {
         let fx = step(&mut machine, input);
         assert!(machine.version() > last);
         last = machine.version();
         let registry = fx.writes.into_iter().find_map(|write| match write {
             Write::PutRegistry(registry) => Some(*registry),
-            Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
+            _ => None,
         });
         machine = Coordinator::load(registry.unwrap(), Map::new(), Map::new());
         assert_eq!(machine.version(), last);
@@ -84,7 +94,7 @@ fn pushes_that_were_lost_with_the_object_are_taken_up() {
     assert!(machine.next_timeout().is_some(), "an alarm is set while pushes are under way");
     let registry = fx.writes.into_iter().find_map(|write| match write {
         Write::PutRegistry(registry) => Some(*registry),
-        Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
+        _ => None,
     });
     let mut machine = Coordinator::load(registry.unwrap(), Map::new(), Map::new());
     let at = machine.next_timeout().expect("there is something to do");

@@ -6,7 +6,7 @@ use cf_warm_pools::config::parse_json;
 use cf_warm_pools::config::resolved::{Config, Millis, PoolName};
 use cf_warm_pools::core::allotment::{Allotment, CreditReport, ShardReport, Standing};
 use cf_warm_pools::core::coordinator::{
-    ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write,
+    ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Record, Registry, Write,
 };
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
@@ -36,6 +36,7 @@ pub struct Desk {
     pub registry: Registry,
     pub acknowledged: Map<ShardId, PlanVersion>,
     pub ledger: Map<ShardId, LedgerRow>,
+    pub records: Vec<Record>,
     pub now: Millis,
     stamp: u64,
     /// Calls that have not ended.
@@ -51,6 +52,7 @@ impl Desk {
             registry,
             acknowledged,
             ledger,
+            records: Vec::new(),
             now: Millis(1_000_000),
             stamp: 0,
             under_way: Effects::default(),
@@ -96,6 +98,10 @@ impl Desk {
                 Write::PutLedger(shard, row) => {
                     self.ledger.insert(shard.clone(), *row);
                     format!("ledger {shard}")
+                }
+                Write::PutRecord(record) => {
+                    self.records.push((**record).clone());
+                    format!("record {}", record.version)
                 }
             };
             assert!(rows.insert(row.clone()), "{row} is written twice in one step");

@@ -2,6 +2,8 @@
 //!
 //! Always true between steps:
 //! - the version only grows; a configuration in force was accepted whole;
+//! - a change that the admin API asks for is made over a version that its caller has seen, or not at all (see `change`);
+//! - every change of what is asked for is on record (see `history`);
 //! - what the admin API set outranks what is deployed; of two deploys the later made wins, whichever code runs, so that
 //!   old code that still runs beside new code never flips the configuration back;
 //! - a pool's shard count changes by a migration, one at a time: until every shard of the former and of the new count has said that
@@ -11,17 +13,20 @@
 //! - every shard in force either has acknowledged the version in force, or a push to it is under way or timed; likewise what
 //!   a shard has to be told besides is under way, timed, or told by the reply to its next report.
 //!
-//! Durable are the [`Registry`], what each shard has acknowledged, and a [`LedgerRow`] per shard. What shards say of
+//! Durable are the [`Registry`], what each shard has acknowledged, a [`LedgerRow`] per shard, and a [`Record`] per change. What shards say of
 //! themselves is not: it is heard anew.
 //!
 //! Never on the path of a request: shards and gateways go on with what they have when it does not answer. A step costs what the
 //! shards of one pool cost, or of one class where credits are lacking; a new version, what all shards do.
 
 mod allot;
+mod change;
 mod credits;
+mod history;
 mod ledger;
 mod migration;
 mod outbox;
+mod preview;
 mod push;
 mod recall;
 mod registry;
@@ -37,7 +42,9 @@ use crate::core::plan::{PLAN_FORMAT, Plan, PlanVersion, Share};
 
 use allot::Asked;
 pub use allot::{MAX_STOCKED, TELL_AGAIN};
+pub use change::{Ask, Change, Stale};
 pub use credits::Capacity;
+pub use history::{Action, KEPT_CONFIGS, KEPT_RECORDS, Record};
 pub use ledger::LedgerRow;
 pub use migration::{ASK_AGAIN, Migration};
 pub use outbox::{ALLOT_RETRY, CONCURRENT_ALLOTMENTS, MAX_ALLOT_RETRY};
@@ -63,10 +70,8 @@ pub enum Input {
     Woken,
     /// Code runs that was deployed with this.
     Deployed(Box<Deployed>),
-    /// The admin API sets this configuration.
-    Put(Box<Config>),
-    /// The admin API drops what it set.
-    DropOverride,
+    /// The admin API changes the configuration.
+    Change(Box<Change>),
     /// A push has ended: the shard works by this version.
     Acknowledged(ShardId, PlanVersion),
     /// A push did not arrive, or whether it did is not known.
@@ -89,6 +94,8 @@ pub struct Effects {
     pub pushes: Vec<(ShardId, Plan)>,
     /// Allotments to send once all is written; each ends with [`Input::Answered`] or [`Input::AllotFailed`].
     pub allotments: Vec<(ShardId, Allotment)>,
+    /// The change was refused: it was asked for over versions that are not in force.
+    pub stale: Option<Stale>,
 }
 
 /// A row to write.
@@ -100,6 +107,8 @@ pub enum Write {
     PutAcknowledged(ShardId, PlanVersion),
     /// Insert or replace the ledger's row of a shard.
     PutLedger(ShardId, LedgerRow),
+    /// Insert a record, or replace that of its version; of older ones no more than [`KEPT_RECORDS`] and [`KEPT_CONFIGS`] are kept.
+    PutRecord(Box<Record>),
 }
 
 /// The coordinator machine.
@@ -107,6 +116,8 @@ pub enum Write {
 pub struct Coordinator {
     registry: Registry,
     registry_changed: bool,
+    /// Changes of this step.
+    records: Vec<Record>,
     acknowledged: Map<ShardId, PlanVersion>,
     ledger: Ledger,
     /// The time of the last step.
@@ -135,6 +146,7 @@ impl Coordinator {
         let mut machine = Self {
             registry,
             registry_changed: false,
+            records: Vec::new(),
             acknowledged,
             ledger: Ledger::load(ledger),
             now: Millis(0),
@@ -169,18 +181,11 @@ impl Coordinator {
         if std::mem::take(&mut self.is_incomplete) {
             self.put_in_force();
         }
+        self.record_what_is();
         match input {
             Input::Woken => {}
             Input::Deployed(deployed) => self.deployed(*deployed),
-            Input::Put(config) => {
-                self.registry.admin = Some(*config);
-                self.put_in_force();
-            }
-            Input::DropOverride => {
-                if self.registry.admin.take().is_some() {
-                    self.put_in_force();
-                }
-            }
+            Input::Change(change) => fx.stale = self.change(*change).err(),
             Input::Acknowledged(shard, version) => {
                 self.pushed(&shard);
                 self.acknowledge(&shard, version, fx);
@@ -219,6 +224,7 @@ impl Coordinator {
             fx.writes.push(Write::PutRegistry(Box::new(self.registry.clone())));
         }
         fx.writes.extend(self.ledger.take_changes());
+        fx.writes.extend(self.records.drain(..).map(Box::new).map(Write::PutRecord));
     }
 
     /// When to step next, if nothing comes in before.
@@ -298,11 +304,13 @@ impl Coordinator {
                 || ((deployed.stamp == has.stamp || mutants::on(Mutant::OlderDeployWins)) && deployed != *has)
         });
         if newer {
+            let from = self.registry.version;
             self.registry.deployed = Some(deployed);
             if mutants::on(Mutant::AdminLostOnDeploy) {
                 self.registry.admin = None;
             }
             self.put_in_force();
+            self.record_deploy(from);
         }
     }
 

@@ -70,6 +70,9 @@ pub struct Registry {
     /// The credits with which the shards of each pool that has a limit began.
     #[serde(default)]
     pub terms: Map<PoolName, CreditTerms>,
+    /// The version of the latest record; 0 when there is none.
+    #[serde(default)]
+    pub recorded: u64,
 }
 
 /// A migration that is open. The count that it leads to is the one in force.

@@ -29,6 +29,14 @@ pub enum Call {
     DropConfig,
     /// `POST /_warm/v1/config/validate`
     ValidateConfig,
+    /// `GET /_warm/v1/config/history`
+    ListVersions,
+    /// `GET /_warm/v1/config/history/{version}`
+    ShowVersion(String),
+    /// `POST /_warm/v1/config/rollback`
+    RollBack,
+    /// `GET /_warm/v1/audit`
+    ShowAudit,
 }
 
 /// Why a request asks for nothing there is.
@@ -77,6 +85,12 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
             _ => Err(Miss::MethodNotAllowed("GET, HEAD, PUT, DELETE")),
         },
         ["v1", "config", "validate"] => only(method, "POST", "POST", || Call::ValidateConfig),
+        ["v1", "config", "history"] => only(method, "GET", "GET, HEAD", || Call::ListVersions),
+        ["v1", "config", "history", version] => {
+            only(method, "GET", "GET, HEAD", || Call::ShowVersion((*version).to_owned()))
+        }
+        ["v1", "config", "rollback"] => only(method, "POST", "POST", || Call::RollBack),
+        ["v1", "audit"] => only(method, "GET", "GET, HEAD", || Call::ShowAudit),
         _ => Err(Miss::NotFound),
     }
 }
@@ -105,6 +119,10 @@ mod tests {
             ("PUT", "/_warm/v1/config", Call::PutConfig),
             ("DELETE", "/_warm/v1/config", Call::DropConfig),
             ("POST", "/_warm/v1/config/validate", Call::ValidateConfig),
+            ("GET", "/_warm/v1/config/history", Call::ListVersions),
+            ("GET", "/_warm/v1/config/history/7", Call::ShowVersion(s("7"))),
+            ("POST", "/_warm/v1/config/rollback", Call::RollBack),
+            ("GET", "/_warm/v1/audit", Call::ShowAudit),
         ] {
             assert_eq!(call(method, path), Ok(expected), "{method} {path}");
         }
@@ -121,6 +139,8 @@ mod tests {
             ("GET", "/_warm/v1/pools/a/ids/%ff", Miss::BadEncoding),
             ("POST", "/_warm/healthz", Miss::MethodNotAllowed("GET, HEAD")),
             ("GET", "/_warm/v1/pools/a/shutdown-prewarmed", Miss::MethodNotAllowed("POST")),
+            ("GET", "/_warm/v1/config/rollback", Miss::MethodNotAllowed("POST")),
+            ("GET", "/_warm/v1/config/history/7/8", Miss::NotFound),
             ("PATCH", "/_warm/v1/config", Miss::MethodNotAllowed("GET, HEAD, PUT, DELETE")),
         ] {
             if expected == Miss::MethodNotAllowed("") {

@@ -12,6 +12,7 @@
 
 pub mod admin;
 mod cache;
+pub mod change;
 pub mod denial;
 pub mod dispatch;
 mod fences;

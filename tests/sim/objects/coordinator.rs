@@ -2,7 +2,7 @@
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::coordinator::{
-    ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write,
+    Ask, Change, ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write,
 };
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::PlanVersion;
@@ -94,7 +94,7 @@ impl CoordinatorObject {
         self.steps += 1;
         let Some(memory) = &mut self.memory else { return false };
         let before = memory.machine.version();
-        let drops_override = input == Input::DropOverride;
+        let drops_override = input == change(Ask::Drop);
         let mut fx = Effects::default();
         memory.machine.step(world.clock(Addr::Coordinator), input, &mut fx);
         let key = STEP.of(self.steps);
@@ -112,6 +112,8 @@ impl CoordinatorObject {
                 Write::PutRegistry(registry) => self.registry = *registry,
                 Write::PutAcknowledged(shard, version) => drop(self.acknowledged.insert(shard, version)),
                 Write::PutLedger(shard, row) => drop(self.ledger.insert(shard, row)),
+                // Only people read it.
+                Write::PutRecord(_) => {}
             }
         }
         let in_force =
@@ -172,12 +174,12 @@ impl Object for CoordinatorObject {
                 world.answer(call, Response::RoutePlan(reply));
             }
             Request::PutConfig(config) => {
-                if self.drive(world, Input::Put(config)) {
+                if self.drive(world, change(Ask::Put(*config))) {
                     world.answer(call, Response::Put);
                 }
             }
             Request::DeleteConfig => {
-                if self.drive(world, Input::DropOverride) {
+                if self.drive(world, change(Ask::Drop)) {
                     world.answer(call, Response::View);
                 }
             }
@@ -231,6 +233,10 @@ impl Object for CoordinatorObject {
             world.drop_memory(Addr::Coordinator);
         }
     }
+}
+
+fn change(ask: Ask) -> Input {
+    Input::Change(Box::new(Change::of(ask)))
 }
 
 /// An allotment as it is sent: without hints where nobody lends.

@@ -10,9 +10,13 @@
 //! | `DELETE /_warm/v1/pools/{pool}/ids/{id}` | 204, also when it had none |
 //! | `POST /_warm/v1/pools/{pool}/shutdown-prewarmed` | `{stopped: n}` |
 //! | `GET /_warm/v1/config` | `{version, source, config, moving?}`; `config` can be put back as it is |
-//! | `PUT /_warm/v1/config` | the same, or 422 with every mistake and nothing changed |
-//! | `DELETE /_warm/v1/config` | the same: what is deployed is in force again |
-//! | `POST /_warm/v1/config/validate` | `{valid: true}`, or 422; changes nothing |
+//! | `PUT /_warm/v1/config` | the same, or 422 with every mistake and nothing changed, or 412 when `If-Match` names another version |
+//! | `DELETE /_warm/v1/config` | the same: what is deployed is in force again; or 412 |
+//! | `POST /_warm/v1/config/validate` | `{valid: true, version, plan}`, or 422; changes nothing |
+//! | `GET /_warm/v1/config/history` | `{versions: [{version, at, by, action, source, restores?}]}`, newest first |
+//! | `GET /_warm/v1/config/history/{version}` | one of them with its `config`, or 404 |
+//! | `POST /_warm/v1/config/rollback` | of `{version}`: as `PUT` of that version's `config`, or 404 |
+//! | `GET /_warm/v1/audit?limit=` | `{entries: [{at, by, action, version, from}]}`, newest first |
 //!
 //! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, and are closed while the Worker has no such secret. Before a
 //! caller has shown the token, it learns nothing but that.
@@ -132,8 +136,12 @@ async fn perform(request: &Request, env: &Env, call: Call) -> Answer {
         Call::ShutdownPrewarmed(name) => pools::shutdown_prewarmed(env, &name).await,
         Call::ShowConfig => config::show(env).await,
         Call::PutConfig => config::put(request, env).await,
-        Call::DropConfig => config::drop_override(env).await,
+        Call::DropConfig => config::drop_override(request, env).await,
         Call::ValidateConfig => config::validate(request, env).await,
+        Call::ListVersions => config::history(env).await,
+        Call::ShowVersion(version) => config::show_version(env, &version).await,
+        Call::RollBack => config::roll_back(request, env).await,
+        Call::ShowAudit => config::audit(request, env).await,
     }
 }
 

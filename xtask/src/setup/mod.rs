@@ -7,6 +7,12 @@
 //! | [`wasm_target`]: std for `wasm32-unknown-unknown` | rustup's toolchain; else, by [`debian`], the tools' folder |
 //! | [`cargo_tools`]: worker-build, and wasm-bindgen as in `Cargo.lock` | the tools' folder |
 //!
+//! The tests on workerd need besides:
+//!
+//! | step | where it goes |
+//! |---|---|
+//! | [`prometheus`]: Prometheus and promtool | the tools' folder, unless they are on `PATH` |
+//!
 //! Measuring coverage needs something else, and nothing of that:
 //!
 //! | step | where it goes |
@@ -21,6 +27,7 @@ mod llvm;
 mod node;
 mod npm;
 mod paths;
+mod prometheus;
 pub mod rustup;
 mod wasm_target;
 
@@ -130,6 +137,16 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
 pub fn for_coverage(workspace: &Workspace) -> Result<CoverageTools> {
     let _lock = lock(workspace)?;
     Ok(CoverageTools { llvm: llvm::ensure(workspace)?, cargo_llvm_cov: cargo_tools::cargo_llvm_cov(workspace)? })
+}
+
+/// Makes sure that Prometheus is there for the tests, where it can be had.
+///
+/// # Errors
+///
+/// When it cannot be fetched or unpacked.
+pub fn for_metrics(workspace: &Workspace) -> Result<()> {
+    let _lock = lock(workspace)?;
+    prometheus::ensure(workspace)
 }
 
 /// One at a time: another run in this checkout waits, and then finds everything there. A signal ends the waiting.

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 
 use self::counts::Counts;
 use crate::engine::{self, Engine};
-use crate::setup::Tools;
+use crate::setup::{self, Tools};
 use crate::workspace::Workspace;
 use crate::{bindings, images, process, sim, worker};
 
@@ -154,6 +154,7 @@ fn run_suite(
         }
         Suite::Sim => rust::simulator(workspace).map(Outcome::Ran),
         Suite::Workerd => {
+            setup::for_metrics(workspace)?;
             let mut counts = checks::deploy(workspace, tools)?;
             counts += scripts::run(workspace, tools, suite.name(), None)?;
             Ok(Outcome::Ran(counts))

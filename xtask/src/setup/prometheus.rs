@@ -1,0 +1,57 @@
+//! Prometheus and promtool, which the tests of the metrics run: those on `PATH`, else Debian's.
+//!
+//! Debian's package would start a service when installed, so it is unpacked into the tools' folder: both programs are whole in
+//! themselves. That needs no root.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+use super::{apt, progress};
+use crate::process;
+use crate::workspace::Workspace;
+
+const PACKAGE: &str = "prometheus";
+const PROGRAMS: [&str; 2] = ["prometheus", "promtool"];
+
+/// Unpacks both programs where they are missing; where Debian's cannot be had either, it only says so.
+///
+/// # Errors
+///
+/// When Debian's package cannot be fetched or unpacked.
+pub fn ensure(workspace: &Workspace) -> Result<()> {
+    let root = workspace.tools().join(PACKAGE);
+    let unpacked = root.join("usr/bin");
+    let on_path = env::var_os("PATH").unwrap_or_default();
+    if env::split_paths(&on_path).chain([unpacked.clone()]).any(|folder| run(&folder)) {
+        return Ok(());
+    }
+    if process::output(Command::new("apt-get").arg("--version")).is_err() {
+        progress("no Prometheus: put `prometheus` and `promtool` on PATH, and the tests that need them run too");
+        return Ok(());
+    }
+    // What an interrupted run left.
+    if root.exists() {
+        fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
+    }
+    let unpack = || apt::unpack(workspace, &[PACKAGE], &root);
+    if unpack().is_err() {
+        // It may be that the packages' list is old, or that there is none yet.
+        apt::update(workspace)?;
+        unpack().context("cannot fetch Debian's prometheus: run `sudo apt-get update`, then this again")?;
+    }
+    if !run(&unpacked) {
+        bail!("{} has no prometheus and promtool that run; remove it and run this again", root.display());
+    }
+    Ok(())
+}
+
+/// Whether both are in the folder and run.
+fn run(folder: &Path) -> bool {
+    PROGRAMS.iter().all(|program| {
+        let program = folder.join(program);
+        program.is_file() && process::output(Command::new(program).arg("--version")).is_ok()
+    })
+}

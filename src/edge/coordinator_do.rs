@@ -27,6 +27,7 @@ use super::bundled::bundled;
 use super::js;
 use super::log;
 use super::rpc::ShardClient;
+use crate::config::Config;
 use crate::config::resolved::{Millis, Pool, PoolName, Prices};
 use crate::core::coordinator::{Capacity, Coordinator, Deployed, Effects, Input, Migration, Stale};
 use crate::core::id::{ShardId, ShardIndex};

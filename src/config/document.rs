@@ -13,17 +13,35 @@ use serde_json::{Map, Value};
 use super::merged;
 use super::raw::{RawPool, RawStart};
 use super::reader::{Reader, UnknownKeys};
-use super::resolved::{Config, IdSource, Millis, Pool, Ready, Route, Setup, Start};
+use super::resolved::{Config, IdSource, InstanceType, Millis, Pool, Prices, Ready, Route, Setup, Size, Start};
 use super::{duration, read, resolve};
 
 pub(super) fn config(config: &Config) -> Value {
-    let Config { pools, routes, prices: _ } = config;
+    let Config { pools, routes, prices } = config;
     let mut by_name = Document::new();
     for (name, each) in pools {
         by_name.put(name.as_str(), pool(each));
     }
     let routes: Vec<Value> = routes.iter().map(route).collect();
-    Document::new().with("pools", by_name.into()).with("routes", routes.into()).into()
+    let Prices { memory_gib_second, disk_gb_second, vcpu_second } = *prices;
+    let dollars = |price: u64| Value::from(price as f64 / Prices::PER_DOLLAR);
+    let prices = Document::new()
+        .with("memory_gib_second", dollars(memory_gib_second))
+        .with("disk_gb_second", dollars(disk_gb_second))
+        .with("vcpu_second", dollars(vcpu_second));
+    Document::new().with("pools", by_name.into()).with("routes", routes.into()).with("prices", prices.into()).into()
+}
+
+/// With its keys in `camelCase` or in `snake_case`.
+fn instance(instance_type: InstanceType, camel: bool) -> Value {
+    let InstanceType::Custom(Size { micro_vcpus, memory_mib, disk_mb }) = instance_type else {
+        return instance_type.name().into();
+    };
+    Document::new()
+        .with("vcpu", (micro_vcpus as f64 / 1e6).into())
+        .with(if camel { "memoryMib" } else { "memory_mib" }, memory_mib.into())
+        .with(if camel { "diskMb" } else { "disk_mb" }, disk_mb.into())
+        .into()
 }
 
 pub(super) fn pool(pool: &Pool) -> Value {
@@ -40,7 +58,7 @@ pub(super) fn pool(pool: &Pool) -> Value {
         lease_ttl,
         unreachable_timeout,
         drain_timeout,
-        instance_type: _,
+        instance_type,
         start: how_to_start,
     } = pool;
     Document::new()
@@ -56,6 +74,7 @@ pub(super) fn pool(pool: &Pool) -> Value {
         .with("lease_ttl", time(*lease_ttl))
         .with("unreachable_timeout", time(*unreachable_timeout))
         .with("drain_timeout", time(*drain_timeout))
+        .with("instance_type", instance(*instance_type, false))
         .with("start", start(how_to_start))
         .into()
 }
@@ -180,7 +199,7 @@ impl Pool {
             lease_ttl,
             unreachable_timeout,
             drain_timeout,
-            instance_type: _,
+            instance_type,
             start: _,
         } = self;
         Document::new()
@@ -196,6 +215,7 @@ impl Pool {
             .with("leaseTtl", lease_ttl.0.into())
             .with("unreachableTimeout", unreachable_timeout.0.into())
             .with("drainTimeout", drain_timeout.0.into())
+            .with("instanceType", instance(*instance_type, true))
             .into()
     }
 }

@@ -85,15 +85,15 @@ impl Default for Prices {
 }
 
 impl Prices {
-    /// The unit, in US dollars.
-    pub(super) const UNIT: f64 = 1e-12;
+    /// How many of the unit make a US dollar.
+    pub(super) const PER_DOLLAR: f64 = 1e12;
 
     /// What memory and disk of a container cost in a second, in US dollars.
     pub fn of_second(&self, instance_type: InstanceType) -> f64 {
         let Size { micro_vcpus: _, memory_mib, disk_mb } = instance_type.size();
         let memory = memory_mib as f64 / 1_024.0 * self.memory_gib_second as f64;
         let disk = disk_mb as f64 / 1_000.0 * self.disk_gb_second as f64;
-        (memory + disk) * Self::UNIT
+        (memory + disk) / Self::PER_DOLLAR
     }
 }
 

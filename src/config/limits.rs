@@ -21,6 +21,14 @@ pub const SHARDS: RangeInclusive<u64> = 1..=MAX_SHARDS as u64;
 pub const MAX_INSTANCES: RangeInclusive<u64> = 1..=100_000;
 /// Limits of `max_concurrent_starts`.
 pub const MAX_CONCURRENT_STARTS: RangeInclusive<u64> = 1..=64;
+/// Limits of `instance_type.vcpu`, in millionths.
+pub const MICRO_VCPUS: RangeInclusive<u64> = 10_000..=128_000_000;
+/// Limits of `instance_type.memory_mib`.
+pub const MEMORY_MIB: RangeInclusive<u64> = 64..=1_048_576;
+/// Limits of `instance_type.disk_mb`.
+pub const DISK_MB: RangeInclusive<u64> = 100..=10_000_000;
+/// Limits of a price, in whole US dollars.
+pub const PRICE: RangeInclusive<u64> = 0..=1;
 /// Limits of a port.
 pub const PORT: RangeInclusive<u64> = 1..=65_535;
 /// Limits of `setup.expect`. A status below 200 is never the last one.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::raw::{RawPool, RawReady, RawSetup, RawStart};
 use super::reader::Given;
-use super::resolved::{BindingName, Millis, ShardCount};
+use super::resolved::{BindingName, InstanceType, Millis, ShardCount};
 
 /// Who gave a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub(super) struct MergedPool {
     pub lease_ttl: Merged<Millis>,
     pub unreachable_timeout: Merged<Millis>,
     pub drain_timeout: Merged<Millis>,
+    pub instance_type: Merged<InstanceType>,
     pub start: Table<MergedStart>,
 }
 
@@ -118,6 +119,7 @@ pub(super) fn pool(pool: RawPool, defaults: RawPool) -> MergedPool {
         lease_ttl,
         unreachable_timeout,
         drain_timeout,
+        instance_type,
         start,
     } = pool;
     MergedPool {
@@ -133,6 +135,7 @@ pub(super) fn pool(pool: RawPool, defaults: RawPool) -> MergedPool {
         lease_ttl: Merged::of(lease_ttl, defaults.lease_ttl),
         unreachable_timeout: Merged::of(unreachable_timeout, defaults.unreachable_timeout),
         drain_timeout: Merged::of(drain_timeout, defaults.drain_timeout),
+        instance_type: Merged::of(instance_type, defaults.instance_type),
         start: tables(start, defaults.start).map(|(pool, defaults)| self::start(pool, defaults)),
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::reader::Given;
-use super::resolved::{BindingName, Millis, PoolName, ShardCount};
+use super::resolved::{BindingName, InstanceType, Millis, PoolName, ShardCount};
 
 #[cfg(test)]
 use super::{
@@ -31,6 +31,41 @@ pub(super) struct RawConfig {
     /// Which requests go to which pool. The first route that matches wins.
     #[cfg_attr(test, schemars(with = "Vec<RawRoute>", transform = schema::at_most(limits::MAX_ROUTES)))]
     pub routes: Vec<Option<RawRoute>>,
+    /// What the platform takes, in US dollars, for the cost in a pool's numbers.
+    #[cfg_attr(test, schemars(with = "RawPrices"))]
+    pub prices: Given<RawPrices>,
+}
+
+/// Prices in US dollars.
+#[derive(Debug, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Prices", transform = schema::table("")))]
+pub(super) struct RawPrices {
+    /// For a GiB of memory, each second.
+    #[cfg_attr(test, schemars(with = "f64", transform = allow().whole(limits::PRICE).default_value(0.000_002_5)))]
+    pub memory_gib_second: Given<u64>,
+    /// For a GB of disk, each second.
+    #[cfg_attr(test, schemars(with = "f64", transform = allow().whole(limits::PRICE).default_value(0.000_000_07)))]
+    pub disk_gb_second: Given<u64>,
+    /// For a vCPU that works, each second. No part of the cost, for how much one works is not known.
+    #[cfg_attr(test, schemars(with = "f64", transform = allow().whole(limits::PRICE).default_value(0.000_02)))]
+    pub vcpu_second: Given<u64>,
+}
+
+/// A size of containers that has no name. Each key is required.
+#[cfg(test)]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Size", transform = schema::size("vcpu memory_mib disk_mb"))]
+#[allow(dead_code, reason = "for the schema; what is read is a `Size` of `resolved`")]
+pub(super) struct RawSize {
+    /// Processors: a part of one, or several. From 0.01 to 128.
+    #[schemars(transform = allow().between(0.01, 128.0).example(0.5))]
+    vcpu: f64,
+    /// Memory in MiB.
+    #[schemars(transform = allow().whole(limits::MEMORY_MIB).example(1024))]
+    memory_mib: u64,
+    /// Disk in MB of 1,000,000 bytes.
+    #[schemars(transform = allow().whole(limits::DISK_MB).example(4000))]
+    disk_mb: u64,
 }
 
 /// One entry of the table `pools`.
@@ -115,6 +150,10 @@ pub(super) struct RawPool {
         schemars(with = "String", transform = schema::duration(limits::DRAIN_TIMEOUT, built_in::DRAIN_TIMEOUT))
     )]
     pub drain_timeout: Given<Millis>,
+    /// How large the containers are, as `instance_type` of the class in `wrangler.jsonc` says: the name of a type, or a size. For the
+    /// cost in the pool's numbers, and nothing else.
+    #[cfg_attr(test, schemars(with = "RawSize", transform = schema::instance_type()))]
+    pub instance_type: Given<InstanceType>,
     /// How a container is started, and when it is ready. For the Rust container class; a JavaScript class says so itself.
     #[cfg_attr(test, schemars(with = "RawStart"))]
     pub start: Given<RawStart>,

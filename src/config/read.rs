@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::errors::{ErrorCode, Place};
 use super::limits;
-use super::raw::{Named, RawConfig, RawId, RawPool, RawReady, RawRoute, RawSetup, RawStart};
-use super::reader::{Fault, Given, Reader, Table, join, join_index};
-use super::resolved::ShardCount;
+use super::raw::{Named, RawConfig, RawId, RawPool, RawPrices, RawReady, RawRoute, RawSetup, RawStart};
+use super::reader::{Fault, Given, Reader, Table, join, join_index, nearest, shorten};
+use super::resolved::{InstanceType, ShardCount, Size};
 use super::values;
 
 /// Keys of `start`, which are easily written one table too high. A test compares them with what [`start`] reads.
@@ -21,12 +21,13 @@ pub(super) fn config(reader: &mut Reader, document: &Value) -> Option<RawConfig>
     let pools = table.nested(reader, "pools", &pools);
     let routes = table.nested(reader, "routes", &routes);
     reader.errors.enter(Place::Document);
+    let prices = table.nested(reader, "prices", &prices);
     if pools.is_absent() {
         let message = "is missing: a configuration has a table `[pools.NAME]` for each pool".to_owned();
         reader.errors.push("pools", ErrorCode::MissingKey, message);
     }
     table.finish(reader, &[]);
-    Some(RawConfig { defaults, pools: pools.value()?, routes: routes.value().unwrap_or_default() })
+    Some(RawConfig { defaults, pools: pools.value()?, routes: routes.value().unwrap_or_default(), prices })
 }
 
 fn pools(reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Named>> {
@@ -71,10 +72,57 @@ pub(super) fn pool(reader: &mut Reader, path: &str, value: &Value) -> Option<Raw
         lease_ttl: table.leaf(reader, "lease_ttl", &values::duration(limits::LEASE_TTL)),
         unreachable_timeout: table.leaf(reader, "unreachable_timeout", &values::duration(limits::UNREACHABLE_TIMEOUT)),
         drain_timeout: table.leaf(reader, "drain_timeout", &values::duration(limits::DRAIN_TIMEOUT)),
+        instance_type: table.nested(reader, "instance_type", &instance_type),
         start: table.nested(reader, "start", &start),
     };
     table.finish(reader, &[("start", &START_KEYS)]);
     Some(pool)
+}
+
+/// The table `prices`.
+fn prices(reader: &mut Reader, path: &str, value: &Value) -> Option<RawPrices> {
+    let mut table = reader.table(path, value)?;
+    let prices = RawPrices {
+        memory_gib_second: table.leaf(reader, "memory_gib_second", &values::price),
+        disk_gb_second: table.leaf(reader, "disk_gb_second", &values::price),
+        vcpu_second: table.leaf(reader, "vcpu_second", &values::price),
+    };
+    table.finish(reader, &[]);
+    Some(prices)
+}
+
+/// The name of an instance type, or a size.
+fn instance_type(reader: &mut Reader, path: &str, value: &Value) -> Option<InstanceType> {
+    let names = || InstanceType::NAMED.into_iter().map(InstanceType::name);
+    let wanted = || format!("{} or a table with vcpu, memory_mib and disk_mb", names().collect::<Vec<_>>().join(", "));
+    match value {
+        Value::String(name) => {
+            let named = InstanceType::NAMED.into_iter().find(|named| named.name() == name);
+            if named.is_none() {
+                let near = nearest(name, names()).map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
+                let message = format!("must be {}; it is {:?}{near}", wanted(), shorten(name));
+                reader.errors.push(path, ErrorCode::InvalidValue, message);
+            }
+            named
+        }
+        Value::Object(_) => size(reader, path, value).map(InstanceType::Custom),
+        other => {
+            reader.fault(path, Fault::wrong_type(&wanted(), other));
+            None
+        }
+    }
+}
+
+fn size(reader: &mut Reader, path: &str, value: &Value) -> Option<Size> {
+    let mut table = reader.table(path, value)?;
+    let micro_vcpus = table.leaf(reader, "vcpu", &values::vcpus);
+    let memory_mib = table.leaf(reader, "memory_mib", &values::whole::<u64>(limits::MEMORY_MIB));
+    let disk_mb = table.leaf(reader, "disk_mb", &values::whole::<u64>(limits::DISK_MB));
+    for (key, given) in [("vcpu", &micro_vcpus), ("memory_mib", &memory_mib), ("disk_mb", &disk_mb)] {
+        require(reader, &table, key, given, "a size has all three of vcpu, memory_mib and disk_mb");
+    }
+    table.finish(reader, &[]);
+    Some(Size { micro_vcpus: micro_vcpus.value()?, memory_mib: memory_mib.value()?, disk_mb: disk_mb.value()? })
 }
 
 /// The table `start`.

@@ -9,13 +9,13 @@ use super::cover::Pattern;
 use super::errors::{ErrorCode, Place};
 use super::limits::{self, built_in};
 use super::merged::{self, Merged, MergedPool, MergedReady, MergedSetup, MergedStart, Origin};
-use super::raw::{Named, RawConfig, RawId, RawRoute};
+use super::raw::{Named, RawConfig, RawId, RawPrices, RawRoute};
 use super::reader::{Given, Reader, join, join_index, nearest, shorten};
 use super::resolved::{Config, IdSource, InstanceType, Pool, PoolName, Prices, Ready, Route, Setup, ShardCount, Start};
 use super::{document, duration};
 
 pub(super) fn config(reader: &mut Reader, raw: RawConfig) -> Option<Config> {
-    let RawConfig { defaults, pools, routes } = raw;
+    let RawConfig { defaults, pools, routes, prices } = raw;
     let names: Vec<String> = pools.iter().map(|Named { written, .. }| written.clone()).collect();
     // Defaults that are not a table are on record; the pools are read without them, for the rest of their mistakes.
     let (defaults, defaults_are_valid) = match defaults {
@@ -52,11 +52,23 @@ pub(super) fn config(reader: &mut Reader, raw: RawConfig) -> Option<Config> {
         })
         .collect();
     reader.errors.enter(Place::Document);
-    let config = Config { pools: resolved, routes: routes.into_iter().flatten().collect(), prices: Prices::default() };
+    let config =
+        Config { pools: resolved, routes: routes.into_iter().flatten().collect(), prices: self::prices(prices) };
     if reader.errors.is_empty() && document::config(&config).to_string().len() > limits::MAX_CONFIG_BYTES {
         refuse_large(reader);
     }
     Some(config)
+}
+
+/// Those that are not given, or wrongly, are the built-in ones; what is wrong is on record.
+fn prices(given: Given<RawPrices>) -> Prices {
+    let RawPrices { memory_gib_second, disk_gb_second, vcpu_second } = given.value().unwrap_or_default();
+    let built_in = Prices::default();
+    Prices {
+        memory_gib_second: memory_gib_second.value().unwrap_or(built_in.memory_gib_second),
+        disk_gb_second: disk_gb_second.value().unwrap_or(built_in.disk_gb_second),
+        vcpu_second: vcpu_second.value().unwrap_or(built_in.vcpu_second),
+    }
 }
 
 fn refuse_large(reader: &mut Reader) {
@@ -82,6 +94,7 @@ pub(super) fn pool(reader: &mut Reader, path: &str, merged: MergedPool) -> Optio
         lease_ttl,
         unreachable_timeout,
         drain_timeout,
+        instance_type,
         start,
     } = merged;
     if container == Merged::Absent {
@@ -139,7 +152,7 @@ pub(super) fn pool(reader: &mut Reader, path: &str, merged: MergedPool) -> Optio
         lease_ttl: lease_ttl.or_built_in(built_in::LEASE_TTL)?.0,
         unreachable_timeout: unreachable_timeout.or_built_in(built_in::UNREACHABLE_TIMEOUT)?.0,
         drain_timeout: drain_timeout.or_built_in(built_in::DRAIN_TIMEOUT)?.0,
-        instance_type: InstanceType::default(),
+        instance_type: instance_type.or_built_in(InstanceType::default())?.0,
         start: start?,
     })
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::duration;
 use super::raw::RawConfig;
 use super::reader::camel_case;
-use super::resolved::Millis;
+use super::resolved::{InstanceType, Millis};
 
 pub(super) const POOL_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
 pub(super) const BINDING: &str = "^[A-Za-z_$][A-Za-z0-9_$]{0,63}$";
@@ -67,6 +67,10 @@ impl Allow {
 
     pub(super) fn whole(self, range: RangeInclusive<u64>) -> Self {
         self.with("minimum", *range.start()).with("maximum", *range.end())
+    }
+
+    pub(super) fn between(self, from: f64, to: f64) -> Self {
+        self.with("minimum", from).with("maximum", to)
     }
 
     pub(super) fn pattern(self, pattern: &str) -> Self {
@@ -139,6 +143,29 @@ pub(super) fn table(required: &'static str) -> impl Transform {
     }
 }
 
+/// A size: a table with all of these keys, in either spelling.
+pub(super) fn size(keys: &'static str) -> impl Transform {
+    let mut table = table("");
+    move |schema: &mut Schema| {
+        table.transform(schema);
+        for key in keys.split_whitespace() {
+            let spelt: Vec<Value> = [key.to_owned(), camel_case(key)].map(|key| json!({"required": [key]})).into();
+            push_rule(schema, json!({"anyOf": spelt}));
+        }
+    }
+}
+
+/// The name of an instance type, or a size.
+pub(super) fn instance_type() -> impl Transform {
+    |schema: &mut Schema| {
+        schema.remove("$ref");
+        schema.remove("allOf");
+        let names: Vec<&str> = InstanceType::NAMED.into_iter().map(InstanceType::name).collect();
+        schema.insert("anyOf".to_owned(), json!([{"enum": names}, {"$ref": "#/definitions/Size"}]));
+        schema.insert("default".to_owned(), InstanceType::default().name().into());
+    }
+}
+
 /// At most one of two keys.
 pub(super) fn not_both(one: &str, other: &str) -> impl Transform + use<> {
     let rule = json!({"not": {"required": [one, other]}});
@@ -198,9 +225,11 @@ mod tests {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/pools.schema.json");
 
     /// Where the tables of the document are: the name of a table's definition and a document that is a table there.
-    const TABLES: [(&str, &str); 7] = [
+    const TABLES: [(&str, &str); 9] = [
         ("", ""),
         ("Pool", "/pools/a"),
+        ("Size", "/pools/b/instance_type"),
+        ("Prices", "/prices"),
         ("Start", "/pools/a/start"),
         ("Ready", "/pools/a/start/ready"),
         ("Setup", "/pools/a/start/setup"),
@@ -210,7 +239,11 @@ mod tests {
 
     fn document() -> Value {
         json!({
-            "pools": {"a": {"container": "A", "start": {"ready": {}, "setup": {"path": "/setup"}}}},
+            "pools": {
+                "a": {"container": "A", "start": {"ready": {}, "setup": {"path": "/setup"}}},
+                "b": {"container": "A", "instance_type": {"vcpu": 1.0, "memory_mib": 512, "disk_mb": 500}},
+            },
+            "prices": {},
             "routes": [{"pool": "a", "path": "/a/*", "id": {"header": "x-id"}}],
         })
     }
@@ -223,7 +256,10 @@ mod tests {
 
     fn with(pointer: &str, key: &str, value: Value) -> Value {
         let mut document = document();
-        document.pointer_mut(pointer).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
+        let table = document.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+        // A key is not given in both spellings.
+        table.retain(|other, _| camel_case(other) != camel_case(key));
+        table.insert(key.to_owned(), value);
         document
     }
 

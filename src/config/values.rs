@@ -9,7 +9,7 @@ use super::duration;
 use super::errors::ErrorCode;
 use super::limits;
 use super::reader::{Fault, Reader, join, join_index, nearest, shorten};
-use super::resolved::{BindingName, Millis, PoolName};
+use super::resolved::{BindingName, Millis, PoolName, Prices};
 
 /// Whole numbers up to this survive a JavaScript number.
 const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
@@ -58,6 +58,28 @@ fn whole_number(range: &RangeInclusive<u64>, value: &Value) -> Result<u64, Fault
         Some(_) | None => ErrorCode::OutOfRange,
     };
     Err(Fault::new(code, format!("must be {}; it is {number}", allowed())))
+}
+
+/// A price in US dollars, in the unit of [`Prices`](super::resolved::Prices).
+pub(super) fn price(value: &Value) -> Result<u64, Fault> {
+    let (from, to) = (*limits::PRICE.start() as f64, *limits::PRICE.end() as f64);
+    fraction(value, from, to, Prices::PER_DOLLAR)
+}
+
+/// A number of processors, in millionths.
+pub(super) fn vcpus(value: &Value) -> Result<u64, Fault> {
+    let (from, to) = (*limits::MICRO_VCPUS.start() as f64 / 1e6, *limits::MICRO_VCPUS.end() as f64 / 1e6);
+    fraction(value, from, to, 1e6)
+}
+
+/// A number that need not be whole, in so many parts of one.
+fn fraction(value: &Value, from: f64, to: f64, parts: f64) -> Result<u64, Fault> {
+    let allowed = format!("a number from {from} to {to}");
+    let number = value.as_f64().ok_or_else(|| Fault::wrong_type(&allowed, value))?;
+    if (from..=to).contains(&number) {
+        return Ok((number * parts).round() as u64);
+    }
+    Err(Fault::new(ErrorCode::OutOfRange, format!("must be {allowed}; it is {number}")))
 }
 
 fn whole_float(float: f64) -> Option<u64> {

@@ -248,8 +248,35 @@ export interface PoolSettings {
    * @defaultValue `15s`
    */
   drainTimeout?: Duration;
+  /**
+   * How large the containers are, as `instance_type` of the class in `wrangler.jsonc` says: the name of a type, or a
+   * size. For the cost in {@link PoolStats}, and nothing else.
+   *
+   * @defaultValue `lite`
+   */
+  instanceType?: InstanceType;
   /** How a {@link ContainerAgent} starts its container. A JavaScript class says so itself, and ignores this. */
   start?: StartSettings;
+}
+
+/** How large a container is: what the platform calls it, or its size. */
+export type InstanceType =
+  | "lite"
+  | "basic"
+  | "standard-1"
+  | "standard-2"
+  | "standard-3"
+  | "standard-4"
+  | InstanceSize;
+
+/** A size of containers that has no name. */
+export interface InstanceSize {
+  /** Processors; 0.5 is half of one. From 0.01 to 128. */
+  vcpu: number;
+  /** Memory in MiB. From 64 to 1,048,576. */
+  memoryMib: number;
+  /** Disk in MB of 1,000,000 bytes. From 100 to 10,000,000. */
+  diskMb: number;
 }
 
 /** How a {@link ContainerAgent} starts its container, and when it is ready. */
@@ -413,11 +440,37 @@ export type PoolsConfig = {
   pools: Record<string, PoolConfig>;
   /** Which requests go to which pool. The first route that matches wins. At most 1,024. */
   routes?: Route[];
+  /** What the platform takes, for the cost in {@link PoolStats}. */
+  prices?: EitherSpelling<Prices>;
 };
+
+/** Prices in US dollars. */
+export interface Prices {
+  /**
+   * For a GiB of memory, each second. From 0 to 1.
+   *
+   * @defaultValue `0.0000025`
+   */
+  memoryGibSecond?: number;
+  /**
+   * For a GB of disk, each second. From 0 to 1.
+   *
+   * @defaultValue `7e-8`
+   */
+  diskGbSecond?: number;
+  /**
+   * For a vCPU that works, each second. No part of the cost, for how much one works is not known. From 0 to 1.
+   *
+   * @defaultValue `0.00002`
+   */
+  vcpuSecond?: number;
+}
 
 /** A pool of a {@link PoolsConfig}. */
 export type PoolConfig = EitherSpelling<
-  Omit<PoolSettings, "start"> & {
+  Omit<PoolSettings, "start" | "instanceType"> & {
+    /** How large the containers are; see {@link PoolSettings.instanceType}. */
+    instanceType?: InstanceType | { vcpu: number; memory_mib: number; disk_mb: number };
     /** The name of a KV binding that remembers which container an id has. See {@link WarmPoolConfig.idCache}. */
     idCache?: string;
   }
@@ -619,7 +672,7 @@ export interface ContainerCounts {
   total: number;
 }
 
-/** What happened since the shards' objects were loaded last: counters that begin at 0 then. */
+/** What has happened since the pool's beginning: counters that never go back. */
 export interface PoolCounters {
   /** Answers with a container, by how it was had. */
   outcomes: Partial<Record<Outcome, number>>;
@@ -637,6 +690,60 @@ export interface PoolCounters {
   startsRetried: number;
   /** Warm containers that one shard gave another. */
   lent: number;
+}
+
+/** Containers' states, with something for each. */
+export type ByState<T = number> = Record<"starting" | "warm" | "assigned" | "draining" | "moving", T>;
+
+/** How long things took, in seconds. */
+export interface LatencySummary {
+  /** How many things. */
+  count: number;
+  /** How long all took together. */
+  sum: number;
+  /** What half of them did not exceed, reckoned from the buckets; null when there are none. */
+  p50: number | null;
+  /** What 95 % did not exceed. */
+  p95: number | null;
+  /** What 99 % did not exceed. */
+  p99: number | null;
+  /**
+   * How many took at most 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 and 60, and more than the bound
+   * before; last, how many took longer.
+   */
+  buckets: number[];
+}
+
+/** What a pool's containers cost: memory and disk. CPU is billed by use, which nobody here can see. */
+export interface PoolCost {
+  /** Of the amounts: `USD`. */
+  currency: string;
+  /** What is reckoned with; `custom` when the settings state a size. */
+  instanceType: string;
+  /** What the containers that there are now cost in an hour. */
+  perHour: number;
+  /** What those of them cost that serve no id. */
+  idlePerHour: number;
+  /** What all containers have cost, by the present instance type and prices. */
+  soFar: number;
+  /** What containers have cost while they served no id. */
+  idleSoFar: number;
+}
+
+/** What a shard has counted in detail. The pool's numbers have the sums of it, in other words. */
+export interface ShardDetail {
+  /** Answers with a container that had a reason, by outcome and reason. */
+  because: Partial<Record<Outcome, Partial<Record<Reason, number>>>>;
+  /** How long answers with a container took; buckets as in {@link LatencySummary}, up to the last that has any. */
+  acquire: Partial<Record<Outcome, { sumMillis: number; buckets: number[] }>>;
+  /** How long starts took. */
+  start: { sumMillis: number; buckets: number[] };
+  /** The last start that failed of each class, and when, in ms since 1970. */
+  lastErrors: Partial<Record<FailureClass, { message: string; at: number }>>;
+  /** How long containers were in each state, together, in ms. */
+  containerMillis: ByState;
+  /** Up to when these are, in ms since 1970. */
+  until: number;
 }
 
 /** One shard in numbers. */
@@ -663,6 +770,8 @@ export interface ShardStats extends ContainerCounts, PoolCounters {
   ceiling: number | null;
   /** The last start that failed. */
   lastFailure: { class: FailureClass; message: string } | null;
+  /** The counters in detail; only in the shard's own answer. */
+  detail?: ShardDetail;
 }
 
 /** One pool in numbers: the sums of its shards, and what the coordinator knows of it. */
@@ -673,8 +782,26 @@ export interface PoolStats extends ContainerCounts, PoolCounters {
   config: PoolStatsConfig;
   /** The limit that its settings state, or null. */
   maxInstances: number | null;
+  /** How many containers are to be kept warm. */
+  warmTarget: number;
   /** Callers that wait for a container. */
   waiting: number;
+  /** How long until the last shard tries a start again, in ms; 0 when nothing holds starts back. */
+  backoffMillis: number;
+  /** Whether starts of a shard have failed so often that only one at a time is tried. */
+  breakerOpen: boolean;
+  /** Every answer to a caller, by outcome (or `refused`) and reason; without those that there were none of. */
+  acquires: { outcome: Outcome | "refused"; reason: Reason | RefusalCode | null; count: number }[];
+  /** How long answers with a container took, by outcome; and starts, from the first asking to ready. */
+  latencies: { acquire: Record<Outcome, LatencySummary>; start: LatencySummary };
+  /** Starts that ended with a ready container, were asked for again, and ended without one, by class. */
+  starts: { ready: number; retried: number; failed: Partial<Record<FailureClass, number>> };
+  /** The last start that failed of each class, when (in ms since 1970), and in which shard. */
+  lastErrors: Partial<Record<FailureClass, { message: string; at: number; shard: number }>>;
+  /** How long containers were in each state, together, in seconds. */
+  containerSeconds: ByState;
+  /** What the containers cost. */
+  cost: PoolCost;
   /**
    * How many times the average the shard has that has the most assigned containers, 1 when all have the same; null when
    * there are none.
@@ -693,8 +820,13 @@ export interface PoolStats extends ContainerCounts, PoolCounters {
    * missing where no coordinator knows the pool.
    */
   capacity?: { limit: number; leased: number; classLimit: number; classLeased: number } | null;
-  /** Whether every shard answered. The sums leave out those that did not. */
+  /** Whether every shard answered. The numbers of containers leave out those that did not. */
   complete: boolean;
+  /**
+   * Whether what was counted is known of every shard: of one that did not answer, what it said last is taken. When not,
+   * counters may be less than they were before.
+   */
+  countersComplete: boolean;
   /** The shards that did not answer. */
   missing: number[];
   /** Each shard that did. */
@@ -727,6 +859,8 @@ export interface PoolStatsConfig {
   unreachableTimeout: number;
   /** {@link PoolSettings.drainTimeout}, in ms. */
   drainTimeout: number;
+  /** {@link PoolSettings.instanceType}. */
+  instanceType: InstanceType;
 }
 
 // ------------------------------------------------------------------------------------------- Durable Object classes

@@ -26,9 +26,16 @@ fn the_example_is_valid_and_the_mistakes_are_real() {
 fn every_key_has_a_row_with_its_default_and_range() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let mut checked = 0;
-    for (table, prefix) in
-        [("Pool", ""), ("Start", ""), ("Ready", "ready."), ("Setup", "setup."), ("Route", ""), ("Id", "")]
-    {
+    for (table, prefix) in [
+        ("Pool", ""),
+        ("Start", ""),
+        ("Ready", "ready."),
+        ("Setup", "setup."),
+        ("Size", "instance_type."),
+        ("Prices", "prices."),
+        ("Route", ""),
+        ("Id", ""),
+    ] {
         for (key, property) in schema["definitions"][table]["properties"].as_object().unwrap() {
             if key.contains(char::is_uppercase) || ["ready", "setup"].contains(&key.as_str()) {
                 continue;

@@ -148,6 +148,7 @@ fn statistics_show_the_pool_as_cf_container_warm_pool_spells_it() {
             "leaseTtl": 60_000,
             "unreachableTimeout": 60_000,
             "drainTimeout": 15_000,
+            "instanceType": "lite",
         })
     );
 }

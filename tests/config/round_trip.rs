@@ -67,12 +67,12 @@ fn a_sender_may_be_newer_but_not_wrong() {
 fn documents() -> impl Strategy<Value = Value> {
     let names = prop::collection::btree_set("[a-zA-Z0-9][a-zA-Z0-9_-]{0,5}", 1..4)
         .prop_map(|names| names.into_iter().collect::<Vec<_>>());
-    (names, pool(), prop::collection::vec(pool(), 4))
-        .prop_flat_map(|(names, defaults, pools)| {
+    (names, pool(), prop::collection::vec(pool(), 4), prices())
+        .prop_flat_map(|(names, defaults, pools, prices)| {
             let routes = prop::collection::vec(route(names.clone()), 0..4);
-            (Just(names), Just(defaults), Just(pools), routes)
+            (Just(names), Just(defaults), Just(pools), routes, Just(prices))
         })
-        .prop_map(|(names, defaults, pools, routes)| {
+        .prop_map(|(names, defaults, pools, routes, prices)| {
             let pools: Map<_, _> = names
                 .into_iter()
                 .zip(pools)
@@ -81,7 +81,7 @@ fn documents() -> impl Strategy<Value = Value> {
                     (name, pool)
                 })
                 .collect();
-            json!({"$schema": "./pools.schema.json", "defaults": defaults, "pools": pools, "routes": routes})
+            json!({"$schema": "./pools.schema.json", "defaults": defaults, "pools": pools, "routes": routes, "prices": prices})
         })
 }
 
@@ -142,8 +142,22 @@ fn pool() -> BoxedStrategy<Value> {
         ("lease_ttl", duration(limits::LEASE_TTL)),
         ("unreachable_timeout", duration(limits::UNREACHABLE_TIMEOUT)),
         ("drain_timeout", duration(limits::DRAIN_TIMEOUT)),
+        ("instance_type", instance_type()),
         ("start", start()),
     ])
+}
+
+fn instance_type() -> BoxedStrategy<Value> {
+    let size = (1..=128_000u32, number(limits::MEMORY_MIB), number(limits::DISK_MB)).prop_map(
+        |(vcpu, memory, disk)| json!({"vcpu": f64::from(vcpu.max(10)) / 1_000.0, "memory_mib": memory, "diskMb": disk}),
+    );
+    prop_oneof![words(&["lite", "basic", "standard-1", "standard-4"]), size].boxed()
+}
+
+/// In dollars, to the last digit that is kept.
+fn prices() -> BoxedStrategy<Value> {
+    let price = || (0..=1_000_000_000_000u64).prop_map(|price| json!(price as f64 / 1e12)).boxed();
+    some_of(vec![("memory_gib_second", price()), ("disk_gb_second", price()), ("vcpu_second", price())])
 }
 
 fn start() -> BoxedStrategy<Value> {

@@ -22,6 +22,7 @@ use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome};
 use crate::core::stats::{MergedStats, Terms, merge};
 use crate::edge::background;
+use crate::edge::bundled::bundled;
 use crate::edge::join::join_all;
 use crate::edge::js::CallError;
 use crate::edge::kv_cache::KvCache;
@@ -169,12 +170,17 @@ impl Pool {
     /// [`Error::PoolUnreachable`]. A shard that does not answer is listed as missing instead.
     pub async fn stats(&self) -> Result<MergedStats, Error> {
         if let Some(code) = &self.by_code {
-            let terms = Terms { pool: &code.settings, prices: &Prices::default() };
+            let terms = Terms { pool: &code.settings, prices: &self.prices() };
             return Ok(merge(terms, self.stats_by_code(code).await?));
         }
         let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
         let stats = stats.map_err(|error| self.failed(error))?;
         stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None })
+    }
+
+    /// What the configuration says that this Worker has brought along.
+    fn prices(&self) -> Prices {
+        bundled(&self.env).config.prices
     }
 
     /// The same as the admin API has it, with the pool's name and configuration.
@@ -188,7 +194,7 @@ impl Pool {
         // The settings in force: the caller may have others.
         let plan = self.shard(ShardIndex(0)).plan().await.ok().flatten();
         let settings = plan.as_ref().map_or(&code.settings, |plan| &plan.pool);
-        let terms = Terms { pool: settings, prices: &Prices::default() };
+        let terms = Terms { pool: settings, prices: &self.prices() };
         let document = merge(terms, answers).document(&self.name, settings);
         Ok(document.map_err(|error| self.failed(CallError::Threw(error.to_string())))?.into())
     }

@@ -16,6 +16,7 @@ mod borrowing;
 mod bounded;
 mod capacity;
 mod capacity_random;
+mod changes;
 mod converging;
 mod coordinator_free_hot_path;
 mod deploys;

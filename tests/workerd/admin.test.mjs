@@ -15,6 +15,10 @@ const PATHS = [
   ["PUT", "/_warm/v1/config"],
   ["DELETE", "/_warm/v1/config"],
   ["POST", "/_warm/v1/config/validate"],
+  ["GET", "/_warm/v1/config/history"],
+  ["GET", "/_warm/v1/config/history/1"],
+  ["POST", "/_warm/v1/config/rollback"],
+  ["GET", "/_warm/v1/audit"],
 ];
 
 describe("without a token in the Worker", () => {

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::Coordinator;
 use super::registry::shards_of;
-use crate::config::Difference;
 use crate::config::resolved::{Config, Pool, PoolName};
 use crate::core::shard::Spec;
 
@@ -77,7 +76,7 @@ impl Coordinator {
         } else {
             (0, 0)
         };
-        let change = |each: &Difference| json!({ "path": each.path, "from": each.from, "to": each.to });
+        let changes = changes.iter().map(|each| json!({ "path": each.path, "from": each.from, "to": each.to }));
         json!({
             "pool": name,
             "change": fate.as_str(),
@@ -86,7 +85,7 @@ impl Coordinator {
             "move": moves.map(|(from, to)| json!({ "from": from, "to": to })),
             "waits": waits,
             "restart": restart,
-            "changes": changes.iter().map(change).collect::<Vec<_>>(),
+            "changes": changes.collect::<Vec<_>>(),
         })
     }
 

@@ -45,7 +45,7 @@ pub use single::{DEFAULT_POOL_NAME, PoolHandle, PoolOptions, create_warm_pool, g
 use super::bundled::bundled;
 use super::rpc::WARM_POOL;
 use crate::config::Config;
-use crate::config::resolved::PoolName;
+use crate::config::resolved::{MAX_POOL_NAME_LEN, PoolName};
 use crate::core::id::ShardId;
 
 /// How alike a name must be to be taken for a slip of the pen: 1 is the same.
@@ -85,12 +85,18 @@ impl WarmPools {
 /// The pool of a name in a configuration.
 pub(crate) fn find(env: &Env, config: &Config, name: &str) -> Result<Pool, Error> {
     let found = PoolName::try_from(name.to_owned()).ok().and_then(|name| of(env, config, &name));
-    found.ok_or_else(|| {
-        let likeness = |pool: &PoolName| normalized_damerau_levenshtein(pool.as_str(), name);
-        let nearest = config.pools.keys().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-        let nearest = nearest.filter(|pool| likeness(pool) >= ALIKE).cloned();
-        Error::UnknownPool { name: name.to_owned(), nearest }
-    })
+    found.ok_or_else(|| Error::UnknownPool { name: name.to_owned(), nearest: nearest(config, name) })
+}
+
+/// The pool whose name is most like this one, if any is like it at all.
+fn nearest(config: &Config, name: &str) -> Option<PoolName> {
+    // Comparing takes time and memory proportional to both lengths, and a caller may send a name of any.
+    if name.len() > MAX_POOL_NAME_LEN {
+        return None;
+    }
+    let likeness = |pool: &PoolName| normalized_damerau_levenshtein(pool.as_str(), name);
+    let nearest = config.pools.keys().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    nearest.filter(|pool| likeness(pool) >= ALIKE).cloned()
 }
 
 /// The pool of a name in a configuration.
@@ -122,5 +128,24 @@ pub(crate) fn container_url(url: &str) -> String {
     match url.split_once("://") {
         Some(("https", rest)) => format!("http://{rest}"),
         Some(_) | None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_misspelt_pool_is_told_its_like_unless_no_pool_can_be_called_so() {
+        let pool = "p".repeat(MAX_POOL_NAME_LEN);
+        let pools = json!({ "python": { "container": "A" }, &pool: { "container": "A" } });
+        let config = crate::config::parse_value(&json!({ "pools": pools, "routes": [] })).unwrap();
+        let told = |name: &str| nearest(&config, name).map(|pool| pool.to_string());
+        assert_eq!(told("pyhton"), Some("python".to_owned()));
+        assert_eq!(told("ruby"), None);
+        assert_eq!(told(&pool[1..]), Some(pool.clone()));
+        assert_eq!(told(&(pool + "p")), None);
     }
 }

@@ -30,6 +30,8 @@ pub mod core;
 mod edge;
 pub mod embedded;
 mod json;
+#[cfg(test)]
+mod openapi;
 mod store;
 pub mod wire;
 

@@ -9,6 +9,7 @@ pub const MAX_ERRORS: usize = 500;
 
 /// What kind of mistake it is. Part of the admin API: a code keeps its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The text is not JSON (or TOML).
@@ -43,6 +44,7 @@ pub enum ErrorCode {
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigError {
     /// Where it is, for example `pools.python.warm_target` or `routes[2].id`; empty for the document as a whole.
     /// A key has the spelling of the document.

@@ -40,6 +40,8 @@ pub use bindings::{WranglerBindings, container_bindings, kv_bindings, missing_bi
 pub use difference::Difference;
 pub use errors::{ConfigError, ConfigErrors, ErrorCode, MAX_ERRORS};
 pub use resolved::{Config, Pool};
+#[cfg(test)]
+pub(crate) use schema::schema_of_document;
 
 use reader::{Reader, UnknownKeys};
 

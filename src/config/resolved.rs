@@ -135,6 +135,7 @@ pub struct NameError {
 
 /// How many shards a pool has: 1 to [`MAX_SHARDS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "u32", into = "u32")]
 pub struct ShardCount(u32);
 

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use schemars::transform::{RecursiveTransform, Transform};
-use schemars::{Schema, generate::SchemaSettings};
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::duration;
@@ -32,6 +32,11 @@ fn generate() -> Value {
     }
     schema.insert("title".to_owned(), "Configuration of cf-warm-pools".into());
     schema.to_value()
+}
+
+/// The schema of the document as a part of another.
+pub(crate) fn schema_of_document(schemas: &mut SchemaGenerator) -> Schema {
+    schemas.subschema_for::<RawConfig>()
 }
 
 /// Removes what only Rust wants to know, and the line breaks of doc comments.

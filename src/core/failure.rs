@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a failed start says about the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The platform has no room: it learned us a ceiling, for a while.
@@ -64,6 +65,7 @@ const CLASSES: [(&str, FailureClass); 16] = [
 
 /// A start that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StartFailure {
     /// What it says about the next start.

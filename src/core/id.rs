@@ -62,6 +62,7 @@ pub enum SessionIdError {
 
 /// A container: the UUID that names its Durable Object. It is used for one container in its whole life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ContainerId([u64; 2]);
 
@@ -148,6 +149,7 @@ pub struct Epoch(pub u64);
 
 /// Which of a pool's shards: 0 to the shard count, exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ShardIndex(pub u32);
 

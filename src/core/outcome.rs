@@ -8,6 +8,7 @@ use crate::config::resolved::BindingName;
 
 /// How an id came by its container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It had it already.
@@ -37,6 +38,7 @@ impl Outcome {
 
 /// Why an id got another container than before, or why none was warm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The shard's share of the warm target is 0.
@@ -95,6 +97,7 @@ pub struct Assignment {
 
 /// Why an id got no container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// The shard has as many containers as it may have, and none came free in time.

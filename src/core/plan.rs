@@ -12,6 +12,7 @@ use crate::config::resolved::{Pool, PoolName, ShardCount};
 
 /// Orders configurations: by the coordinator's version, then by when the deploy that brought it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanVersion {
     /// Counted up by the coordinator with every change; 0 before it has spoken.
     pub version: u64,
@@ -21,6 +22,7 @@ pub struct PlanVersion {
 
 /// Tells the settings of pools that are configured by code apart: equal for equal settings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fingerprint(String);
 
 impl Fingerprint {

@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { acquire, full, lookup, moved, pools, put, rpc, serve, sleep, stats, until } from "./support.mjs";
 
 const PATHS = [
+  ["GET", "/_warm/openapi.json"],
   ["GET", "/_warm/v1/pools"],
   ["GET", "/_warm/v1/pools/p"],
   ["GET", "/_warm/v1/pools/p/ids/a"],
@@ -34,6 +35,8 @@ describe("without a token in the Worker", () => {
       }
     }
     assert.equal((await server.fetch("/_warm/healthz")).status, 200);
+    const posted = await server.fetch("/_warm/healthz", { method: "POST" });
+    assert.deepEqual([posted.status, posted.headers.get("allow")], [405, "GET, HEAD"]);
   });
 });
 

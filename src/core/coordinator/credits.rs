@@ -32,6 +32,7 @@ pub(super) struct Class {
 
 /// How much of a pool's limit, and of its class's, shards have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Capacity {
     /// The most containers of the pool.

@@ -21,6 +21,7 @@ const ADMIN: &str = "admin";
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ConfigAction"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// A deploy brought a configuration.

@@ -21,6 +21,7 @@ pub const ASK_AGAIN: Millis = Millis::from_secs(2);
 
 /// How far a migration is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Migration {
     /// How many shards there were before.

@@ -11,6 +11,7 @@ use crate::core::sorted::{Map, Set};
 
 /// Where a configuration came from, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConfigSource {
     /// The file the Worker was built with.

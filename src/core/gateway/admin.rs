@@ -9,6 +9,8 @@ use percent_encoding::percent_decode_str;
 pub enum Call {
     /// `GET /_warm/healthz`: open to everybody.
     Healthz,
+    /// `GET /_warm/openapi.json`
+    OpenApi,
     /// `GET /_warm/v1/pools`
     ListPools,
     /// `GET /_warm/v1/pools/{pool}`
@@ -50,6 +52,11 @@ pub enum Miss {
     BadEncoding,
 }
 
+/// Whether everybody may know what there is at a path, and call it.
+pub fn is_open(path: &str) -> bool {
+    path == "/_warm/healthz"
+}
+
 /// What a request of `method` (upper case) to `path` (as sent, under `/_warm`) asks for. `HEAD` asks for what `GET` does.
 ///
 /// # Errors
@@ -67,6 +74,7 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
     let pool = |name: &str| name.to_owned();
     match segments.as_slice() {
         ["healthz"] => only(method, "GET", "GET, HEAD", || Call::Healthz),
+        ["openapi.json"] => only(method, "GET", "GET, HEAD", || Call::OpenApi),
         ["v1", "pools"] => only(method, "GET", "GET, HEAD", || Call::ListPools),
         ["v1", "pools", name] => only(method, "GET", "GET, HEAD", || Call::ShowPool(pool(name))),
         ["v1", "pools", name, "shutdown-prewarmed"] => {
@@ -109,6 +117,7 @@ mod tests {
         for (method, path, expected) in [
             ("GET", "/_warm/healthz", Call::Healthz),
             ("HEAD", "/_warm/healthz", Call::Healthz),
+            ("GET", "/_warm/openapi.json", Call::OpenApi),
             ("GET", "/_warm/v1/pools", Call::ListPools),
             ("GET", "/_warm/v1/pools/python", Call::ShowPool(s("python"))),
             ("GET", "/_warm/v1/pools/python/ids/a%2Fb", Call::LookUp(s("python"), s("a/b"))),

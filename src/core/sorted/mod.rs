@@ -8,6 +8,8 @@
 //! chunk is empty, and two neighbours have together more than half of what fits in one.
 
 mod iter;
+#[cfg(test)]
+mod schema;
 mod set;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use crate::config::resolved::{InstanceType, Prices};
 
 /// What a pool costs, without CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
     /// Of the amounts: `USD`.

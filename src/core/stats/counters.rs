@@ -10,6 +10,7 @@ use crate::core::sorted::Map;
 
 /// What has happened in one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Counters {
     /// Answers with a container, by outcome.
@@ -114,6 +115,7 @@ pub struct CountersRow {
 
 /// One number for each state of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ByState<T: Default> {
     /// Being started.

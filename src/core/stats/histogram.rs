@@ -77,6 +77,7 @@ fn quantile(buckets: &[u64], count: u64, q: f64) -> Option<f64> {
 
 /// How long things took; times in seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Histogram"))]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// How many things.

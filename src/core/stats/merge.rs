@@ -15,6 +15,7 @@ use crate::core::sorted::Map;
 
 /// What the shards of a pool say together. The pool's name and configuration stand beside it in the answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MergedStats {
     /// The pool's containers.
@@ -59,9 +60,11 @@ pub struct MergedStats {
 
 /// Answers of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Acquires {
     /// How an id came by its container, or `refused`.
+    #[cfg_attr(test, schemars(extend("enum" = ["sticky", "warm", "borrowed", "cold", "refused"])))]
     pub outcome: String,
     /// Why it was not a warm one or not the one before; or why there was none.
     pub reason: Option<String>,
@@ -71,6 +74,7 @@ pub struct Acquires {
 
 /// How long things took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Latencies {
     /// From the question to the shard's answer with a container, by outcome; all four of them.
@@ -81,6 +85,7 @@ pub struct Latencies {
 
 /// A start that failed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LastError"))]
 #[serde(rename_all = "camelCase")]
 pub struct LastErrorOf {
     /// What happened, for people.

@@ -30,6 +30,7 @@ pub(in crate::core) use tally::{Due, Tally};
 
 /// Containers by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Counts {
     /// Being started.
@@ -66,6 +67,7 @@ impl Counts {
 
 /// The answer of a shard's `getStats`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ShardStats {
     /// Which shard.
@@ -99,6 +101,7 @@ pub struct ShardStats {
     pub counters: Counters,
     /// The same in detail. Only in the shard's own answer; none from one that runs older code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(skip))]
     pub detail: Option<Box<Detail>>,
 }
 

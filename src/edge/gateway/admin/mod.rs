@@ -3,6 +3,7 @@
 //! | call | answers |
 //! |---|---|
 //! | `GET /_warm/healthz` | `{status, config: {version, source}, ..}`; open, and asks nobody |
+//! | `GET /_warm/openapi.json` | all of this, in the terms of OpenAPI 3.1 |
 //! | `GET /_warm/v1/pools` | `{pools: [stats]}` |
 //! | `GET /_warm/v1/pools/{pool}` | stats of the pool, with each shard's |
 //! | `GET /_warm/v1/pools/{pool}/ids/{id}` | `{container, reason?, shard}`, or 404; gives the id none |
@@ -22,6 +23,7 @@
 //! caller has shown the token, it learns nothing but that.
 
 mod config;
+mod openapi;
 mod pools;
 
 use serde_json::json;
@@ -30,7 +32,7 @@ use web_sys::{Request, Response};
 use worker::Env;
 
 use super::{reply, tell};
-use crate::core::gateway::admin::{Call, Miss, call};
+use crate::core::gateway::admin::{Call, Miss, call, is_open};
 use crate::core::gateway::{bearer, token_matches};
 use crate::edge::bundled::{VARIABLE, bundled};
 use crate::edge::client::{Error, isolate};
@@ -46,7 +48,9 @@ pub async fn handle(request: &Request, env: &Env, path: &str) -> Result<Response
     if call == Ok(Call::Healthz) {
         return healthz(env);
     }
-    if let Err(closed) = admit(request, env) {
+    if !is_open(path)
+        && let Err(closed) = admit(request, env)
+    {
         return closed;
     }
     match call {
@@ -128,6 +132,7 @@ fn admit(request: &Request, env: &Env) -> Result<(), Result<Response, JsValue>> 
 async fn perform(request: &Request, env: &Env, call: Call) -> Answer {
     match call {
         Call::Healthz => Ok(healthz(env)?),
+        Call::OpenApi => openapi::show(),
         Call::ListPools => pools::list(env).await,
         Call::ShowPool(name) => pools::show(env, &name).await,
         Call::LookUp(name, id) => pools::look_up(env, &name, &id).await,

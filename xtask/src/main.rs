@@ -76,7 +76,11 @@ fn run(command: &Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let set_up = || setup::run(&workspace);
     match command {
-        Command::Setup => set_up().map(|_| ExitCode::SUCCESS),
+        Command::Setup => {
+            set_up()?;
+            setup::for_openapi(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Build => {
             let tools = set_up()?;
             images::build_programs(&workspace)?;

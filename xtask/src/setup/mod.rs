@@ -12,6 +12,7 @@
 //! | step | where it goes |
 //! |---|---|
 //! | [`prometheus`]: Prometheus and promtool | the tools' folder, unless they are on `PATH` |
+//! | [`python`]: schemathesis, openapi-spec-validator | the tools' folder; Python itself, when it is missing, as Debian's package |
 //!
 //! Measuring coverage needs something else, and nothing of that:
 //!
@@ -28,6 +29,7 @@ mod node;
 mod npm;
 mod paths;
 mod prometheus;
+mod python;
 pub mod rustup;
 mod wasm_target;
 
@@ -127,6 +129,16 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
     };
     progress(&format!("ready ({:.1} s)", started.elapsed().as_secs_f32()));
     Ok(tools)
+}
+
+/// Makes sure that what tries the admin API by its description is there.
+///
+/// # Errors
+///
+/// The same.
+pub fn for_openapi(workspace: &Workspace) -> Result<()> {
+    let _lock = lock(workspace)?;
+    python::ensure(workspace)
 }
 
 /// Makes sure that the tools for coverage are there.

@@ -155,6 +155,7 @@ fn run_suite(
         Suite::Sim => rust::simulator(workspace).map(Outcome::Ran),
         Suite::Workerd => {
             setup::for_metrics(workspace)?;
+            setup::for_openapi(workspace)?;
             let mut counts = checks::deploy(workspace, tools)?;
             counts += scripts::run(workspace, tools, suite.name(), None)?;
             Ok(Outcome::Ran(counts))

@@ -64,12 +64,7 @@ pub fn is_open(path: &str) -> bool {
 /// When that is nothing.
 pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
     let method = if method == "HEAD" { "GET" } else { method };
-    let raw = path.strip_prefix("/_warm/").ok_or(Miss::NotFound)?;
-    // Split before decoding: a pool or an id may have an encoded slash.
-    let segments: Vec<Cow<'_, str>> = raw
-        .split('/')
-        .map(|segment| percent_decode_str(segment).decode_utf8().map_err(|_| Miss::BadEncoding))
-        .collect::<Result<_, _>>()?;
+    let segments = segments(path)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     let pool = |name: &str| name.to_owned();
     match segments.as_slice() {
@@ -101,6 +96,13 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
         ["v1", "audit"] => only(method, "GET", "GET, HEAD", || Call::ShowAudit),
         _ => Err(Miss::NotFound),
     }
+}
+
+/// The parts of a path under `/_warm/`, decoded.
+pub(super) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, Miss> {
+    let raw = path.strip_prefix("/_warm/").ok_or(Miss::NotFound)?;
+    // Split before decoding: a pool or an id may have an encoded slash.
+    raw.split('/').map(|segment| percent_decode_str(segment).decode_utf8().map_err(|_| Miss::BadEncoding)).collect()
 }
 
 fn only(method: &str, wanted: &str, allow: &'static str, call: impl FnOnce() -> Call) -> Result<Call, Miss> {

@@ -13,6 +13,7 @@
 pub mod admin;
 mod cache;
 pub mod change;
+pub mod dashboard;
 pub mod denial;
 pub mod dispatch;
 mod fences;

@@ -30,6 +30,7 @@
 
 mod admin;
 mod body;
+mod dashboard;
 mod entry;
 mod reply;
 

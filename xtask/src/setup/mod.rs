@@ -20,9 +20,16 @@
 //! |---|---|
 //! | [`cargo_tools`]: cargo-llvm-cov | the tools' folder |
 //! | [`llvm`]: llvm-cov and llvm-profdata of the compiler's LLVM | rustup's toolchain; else Debian's packages |
+//!
+//! Testing the dashboard needs a browser, which the suite that uses it installs:
+//!
+//! | step | where it goes |
+//! |---|---|
+//! | [`chromium`]: the machine's, else Debian's | Debian's packages |
 
 pub mod apt;
 mod cargo_tools;
+pub mod chromium;
 mod debian;
 mod llvm;
 mod node;

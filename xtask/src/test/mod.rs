@@ -5,6 +5,7 @@ mod counts;
 mod rust;
 mod scripts;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use self::counts::Counts;
 use crate::engine::{self, Engine};
-use crate::setup::{self, Tools};
+use crate::setup::{self, Tools, chromium};
 use crate::workspace::Workspace;
 use crate::{bindings, images, process, sim, worker};
 
@@ -157,10 +158,14 @@ fn run_suite(
             setup::for_metrics(workspace)?;
             setup::for_openapi(workspace)?;
             let mut counts = checks::deploy(workspace, tools)?;
-            counts += scripts::run(workspace, tools, suite.name(), None)?;
+            counts += scripts::run(workspace, tools, suite.name(), &[])?;
             Ok(Outcome::Ran(counts))
         }
-        Suite::Js | Suite::Browser => scripts::run(workspace, tools, suite.name(), None).map(Outcome::Ran),
+        Suite::Js => scripts::run(workspace, tools, suite.name(), &[]).map(Outcome::Ran),
+        Suite::Browser => {
+            let browser = chromium::ensure(workspace)?;
+            scripts::run(workspace, tools, suite.name(), &[(chromium::VARIABLE, browser.as_os_str())]).map(Outcome::Ran)
+        }
         Suite::Docker => {
             if let Err(error) = engine::answering() {
                 let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
@@ -174,7 +179,8 @@ fn run_suite(
             images::build_programs(workspace)?;
             images::build_sandbox(workspace)?;
             let host = engine.as_ref().map(Engine::host);
-            scripts::run(workspace, tools, suite.name(), host.as_deref()).map(Outcome::Ran)
+            let variables: Vec<_> = host.iter().map(|host| ("DOCKER_HOST", OsStr::new(host))).collect();
+            scripts::run(workspace, tools, suite.name(), &variables).map(Outcome::Ran)
         }
     }
 }

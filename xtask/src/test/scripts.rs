@@ -1,5 +1,6 @@
 //! Tests that Node runs: `tests/<suite>/*.test.mjs`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -36,12 +37,12 @@ pub fn find(workspace: &Workspace, suite: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Runs a suite, one file at a time: each has servers of its own, and the machine may be small.
+/// Runs a suite, one file at a time: each has servers of its own, and the machine may be small. `variables` are set for the tests.
 ///
 /// # Errors
 ///
 /// When Node is missing, or the report cannot be read.
-pub fn run(workspace: &Workspace, tools: &Tools, suite: &str, docker_host: Option<&str>) -> Result<Counts> {
+pub fn run(workspace: &Workspace, tools: &Tools, suite: &str, variables: &[(&str, &OsStr)]) -> Result<Counts> {
     let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
     let report = scratch.path().join("report.tap");
     let mut node = Command::new(&tools.node);
@@ -50,10 +51,8 @@ pub fn run(workspace: &Workspace, tools: &Tools, suite: &str, docker_host: Optio
         .args(["--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter=tap"])
         .arg(format!("--test-reporter-destination={}", report.display()))
         .args(find(workspace, suite)?)
+        .envs(variables.iter().copied())
         .current_dir(workspace.root());
-    if let Some(host) = docker_host {
-        node.env("DOCKER_HOST", host);
-    }
     let ended = process::watched(&mut node, LIMIT, |_| {})?;
     let mut counts = fs::read_to_string(&report).ok().and_then(|report| Counts::of_tap(&report)).unwrap_or_default();
     let succeeded = match ended {

@@ -31,8 +31,9 @@ use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::Env;
 
-use super::{reply, tell};
+use super::{dashboard, reply, tell};
 use crate::core::gateway::admin::{Call, Miss, call, is_open};
+use crate::core::gateway::dashboard::page;
 use crate::core::gateway::{bearer, token_matches};
 use crate::edge::bundled::{VARIABLE, bundled};
 use crate::edge::client::{Error, isolate};
@@ -44,15 +45,24 @@ const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
 
 /// Answers a request to a path under `/_warm`.
 pub async fn handle(request: &Request, env: &Env, path: &str) -> Result<Response, JsValue> {
-    let call = call(&request.method(), path);
+    let call = match page(&request.method(), path) {
+        Ok(page) => return dashboard::handle(request, env, page).await,
+        Err(Miss::NotFound) => call(&request.method(), path),
+        Err(miss) => Err(miss),
+    };
     if call == Ok(Call::Healthz) {
         return healthz(env);
     }
     if !is_open(path)
-        && let Err(closed) = admit(request, env)
+        && let Err(closed) = admit(request, env).await?
     {
         return closed;
     }
+    answer(request, env, call).await
+}
+
+/// Answers a call of somebody who may make it.
+pub(super) async fn answer(request: &Request, env: &Env, call: Result<Call, Miss>) -> Result<Response, JsValue> {
     match call {
         Ok(call) => match perform(request, env, call).await {
             Ok(response) => Ok(response),
@@ -114,19 +124,26 @@ impl From<JsValue> for Failure {
     }
 }
 
-/// Lets the bearer of the token in.
-fn admit(request: &Request, env: &Env) -> Result<(), Result<Response, JsValue>> {
-    let expected = js::get(env.as_ref(), ADMIN_TOKEN).as_string().unwrap_or_default();
+/// Lets the bearer of the token in, and to read, whoever has signed in at the dashboard.
+async fn admit(request: &Request, env: &Env) -> Result<Result<(), Result<Response, JsValue>>, JsValue> {
+    let expected = token(env);
     if expected.is_empty() {
         let message = "the admin API is closed: set its token with `wrangler secret put ADMIN_TOKEN`";
-        return Err(reply::error(403, "admin_closed", message, &[]));
+        return Ok(Err(reply::error(403, "admin_closed", message, &[])));
     }
     let given = request.headers().get("authorization").ok().flatten().unwrap_or_default();
-    if bearer(&given).is_some_and(|token| token_matches(token, &expected)) {
-        return Ok(());
+    if bearer(&given).is_some_and(|token| token_matches(token, &expected))
+        || dashboard::is_signed_in(request, &expected).await?
+    {
+        return Ok(Ok(()));
     }
     let message = "send the admin token: `Authorization: Bearer $ADMIN_TOKEN`";
-    Err(reply::error(401, "unauthorized", message, &[("www-authenticate", "Bearer realm=\"cf-warm-pools\"")]))
+    Ok(Err(reply::error(401, "unauthorized", message, &[("www-authenticate", "Bearer realm=\"cf-warm-pools\"")])))
+}
+
+/// The admin token; empty while the Worker has none.
+pub(super) fn token(env: &Env) -> String {
+    js::get(env.as_ref(), ADMIN_TOKEN).as_string().unwrap_or_default()
 }
 
 async fn perform(request: &Request, env: &Env, call: Call) -> Answer {

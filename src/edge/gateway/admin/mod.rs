@@ -19,8 +19,9 @@
 //! | `POST /_warm/v1/config/rollback` | of `{version}`: as `PUT` of that version's `config`, or 404 |
 //! | `GET /_warm/v1/audit?limit=` | `{entries: [{at, by, action, version, from}]}`, newest first |
 //!
-//! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, and are closed while the Worker has no such secret. Before a
-//! caller has shown the token, it learns nothing but that.
+//! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, or for `GET` the cookie of somebody who has signed in at the
+//! [`dashboard`](super::dashboard), which has the other paths under `/_warm/`. They are closed while the Worker has no such secret.
+//! Before a caller has shown the token, it learns nothing but that.
 
 mod config;
 mod openapi;

@@ -65,8 +65,10 @@ impl Api<'_> {
             Some(email) => headers.set(ACCESS, &email)?,
             None => headers.set(ACTOR, "dashboard")?,
         }
-        if let Some(version) = version.filter(|version| version.bytes().all(|byte| byte.is_ascii_digit())) {
-            headers.set("if-match", &format!("\"{version}\""))?;
+        if let Some(version) = version {
+            // What is no version names none that could be in force, so that nothing is changed.
+            let digits: String = version.chars().filter(char::is_ascii_digit).collect();
+            headers.set("if-match", &format!("\"{digits}\""))?;
         }
         let init = RequestInit::new();
         init.set_method(method);

@@ -84,3 +84,6 @@ fn head(title: &str) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,9 @@ async fn session(request: &Request, token: &str) -> Result<Option<Session>, JsVa
 }
 
 async fn signature(token: &str, claim: &str) -> Result<String, JsValue> {
-    Ok(JsFuture::from(sign(token, claim)?).await?.as_string().unwrap_or_default())
+    let signature = JsFuture::from(sign(token, claim)?).await?;
+    // An empty one would be matched by that of a cookie without any.
+    signature.as_string().filter(|signature| !signature.is_empty()).ok_or_else(|| js::js_error("nothing was signed"))
 }
 
 fn channel(request: &Request) -> Channel {

@@ -19,6 +19,7 @@ mod capacity_random;
 mod changes;
 mod converging;
 mod coordinator_free_hot_path;
+mod counted;
 mod deploys;
 mod exclusive;
 mod moving_ids;

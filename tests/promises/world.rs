@@ -11,6 +11,7 @@ use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::core::shard::{
     Action, Call, ContainerKind, Effects, Entropy, Event, Finding, Input, Rows, Shard, State, WaiterId, Write,
 };
+use cf_warm_pools::core::stats::{ByState, ShardStats};
 
 /// How long every call takes, unless a script says otherwise.
 pub const LATENCY: Millis = Millis(5);
@@ -80,6 +81,11 @@ pub struct World {
     once_used: BTreeSet<ContainerId>,
     last_count: u32,
     lost_until: Millis,
+    /// How long containers were in each state, together, as the rows say, up to the last step.
+    lived: ByState<u64>,
+    last_step: Millis,
+    /// What the shard has told of itself last.
+    told: Option<ShardStats>,
 }
 
 struct Random(u64);
@@ -109,6 +115,10 @@ pub fn pool(keys: &str) -> Pool {
 
 pub fn failure(class: FailureClass) -> Option<StartFailure> {
     Some(StartFailure::new(class, "scripted"))
+}
+
+fn lived(stats: &ShardStats) -> ByState<u64> {
+    stats.detail.as_ref().unwrap().container_millis
 }
 
 impl World {
@@ -146,6 +156,9 @@ impl World {
             once_used: BTreeSet::new(),
             last_count: 0,
             lost_until: Millis(0),
+            lived: ByState::default(),
+            last_step: now,
+            told: None,
         }
     }
 
@@ -193,6 +206,7 @@ impl World {
     }
 
     pub fn step(&mut self, input: Input) {
+        self.live();
         let mut random = std::mem::replace(&mut self.random, Random(0));
         let mut fx = Effects::new(&mut random);
         self.shard.step(self.now, input, &mut fx);
@@ -215,6 +229,45 @@ impl World {
         self.check();
     }
 
+    /// The shard is asked for its numbers.
+    pub fn tell(&mut self) -> ShardStats {
+        self.step(Input::Tell);
+        let told = self.shard.stats(self.now);
+        self.check_told(&told);
+        self.told = Some(told.clone());
+        told
+    }
+
+    fn live(&mut self) {
+        let passed = (self.now - self.last_step).0;
+        self.last_step = self.now;
+        for row in self.rows.containers.values() {
+            let lived = match row.state {
+                State::Starting => &mut self.lived.starting,
+                State::Warm { .. } => &mut self.lived.warm,
+                State::Assigned { .. } => &mut self.lived.assigned,
+                State::Draining { .. } => &mut self.lived.draining,
+                State::Moving { .. } => &mut self.lived.moving,
+            };
+            *lived += passed;
+        }
+    }
+
+    /// What is told is never less than what was told before.
+    fn check_told(&self, now: &ShardStats) {
+        let Some(before) = &self.told else { return };
+        for (outcome, count) in &before.counters.outcomes {
+            assert!(now.counters.outcomes.get(outcome) >= Some(count), "{outcome:?} went back from {count}");
+        }
+        for (code, count) in &before.counters.refusals {
+            assert!(now.counters.refusals.get(code) >= Some(count), "{code:?} went back from {count}");
+        }
+        assert!(now.counters.starts_ready >= before.counters.starts_ready, "starts went back");
+        let (before, now) = (lived(before), lived(now));
+        let all = |by: ByState<u64>| [by.starting, by.warm, by.assigned, by.draining, by.moving];
+        assert!(all(before).iter().zip(all(now)).all(|(&before, now)| now >= before), "{now:?} after {before:?}");
+    }
+
     /// Lets time pass.
     pub fn run_for(&mut self, duration: Millis) {
         let end = self.now + duration;
@@ -227,6 +280,10 @@ impl World {
     pub fn restart(&mut self) {
         self.shard = Shard::load(self.shard.id().clone(), self.rows.clone(), self.now);
         self.inbox.clear();
+        // Of the time since the row the shard knows only how many containers there are now.
+        self.lived = lived(&self.shard.stats(self.now));
+        self.last_step = self.now;
+        self.check_told(&self.shard.stats(self.now));
         self.step(Input::Woken);
     }
 
@@ -363,6 +420,7 @@ impl World {
 
     /// What holds after every step.
     fn check(&mut self) {
+        assert_eq!(lived(&self.shard.stats(self.now)), self.lived, "containers' time is counted as the rows say");
         let mut ids = BTreeSet::new();
         for row in self.shard.containers() {
             if let State::Assigned { id, .. } = &row.state {

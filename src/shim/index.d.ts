@@ -469,7 +469,11 @@ export interface Prices {
 /** A pool of a {@link PoolsConfig}. */
 export type PoolConfig = EitherSpelling<
   Omit<PoolSettings, "start" | "instanceType"> & {
-    /** How large the containers are; see {@link PoolSettings.instanceType}. */
+    /**
+     * How large the containers are; see {@link PoolSettings.instanceType}.
+     *
+     * @defaultValue `lite`
+     */
     instanceType?: InstanceType | { vcpu: number; memory_mib: number; disk_mb: number };
     /** The name of a KV binding that remembers which container an id has. See {@link WarmPoolConfig.idCache}. */
     idCache?: string;

@@ -119,6 +119,8 @@ describe("settings are those of the schema", async () => {
     ["StartSettings", "Start", []],
     ["ReadySettings", "Ready", []],
     ["SetupSettings", "Setup", []],
+    ["InstanceSize", "Size", []],
+    ["Prices", "Prices", []],
     ["Route", "Route", []],
   ]) {
     test(`${name}: its keys, defaults and limits`, () => {
@@ -200,8 +202,16 @@ describe("what comes back is what Rust sends", async () => {
     assert.deepEqual(keys("ContainerCounts"), counts.sort());
     assert.deepEqual(keys("PoolCounters"), counters.sort());
     assert.deepEqual(keys("ShardStats"), [...counts, ...counters, ...names("ShardStats")].sort());
-    const coordinators = ["name", "config", "maxInstances", "migration", "capacity"];
+    const coordinators = ["name", "config", "maxInstances", "starts", "migration", "capacity"];
     assert.deepEqual(keys("PoolStats"), [...counts, ...counters, ...names("MergedStats"), ...coordinators].sort());
+  });
+
+  test("ShardDetail, LatencySummary, PoolCost: the fields", () => {
+    for (const [name, struct] of [["ShardDetail", "Detail"], ["LatencySummary", "Summary"], ["PoolCost", "Cost"]]) {
+      assert.deepEqual(keys(name), fieldsOf(stats, struct).map((field) => field.name).sort());
+    }
+    const latencies = checker.getTypeOfSymbol(type("PoolStats").getProperty("latencies"));
+    assert.deepEqual(namesOf(latencies.getProperties()), fieldsOf(stats, "Latencies").map(({ name }) => name).sort());
   });
 
   test("PoolStatsConfig: the settings that the stats tell", () => {

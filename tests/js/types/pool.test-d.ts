@@ -102,6 +102,9 @@ expectTypeOf(stats.config.warmTarget).toEqualTypeOf<number>();
 expectTypeOf(stats.config.refreshInterval).toEqualTypeOf<number>();
 expectTypeOf(stats.outcomes.borrowed).toEqualTypeOf<number | undefined>();
 expectTypeOf(stats.shards).toEqualTypeOf<ShardStats[]>();
+expectTypeOf(stats.latencies.acquire.sticky.p95).toEqualTypeOf<number | null>();
+expectTypeOf(stats.containerSeconds.warm).toEqualTypeOf<number>();
+expectTypeOf(stats.cost.idleSoFar).toEqualTypeOf<number>();
 
 // A shard by RPC: nothing of what it answers gets lost on the way.
 for (const shard of [getWarmPool(untyped), getWarmPool(pools), getWarmPool(myPools, "mine"), getWarmPool(anything)]) {
@@ -129,6 +132,7 @@ createWarmPool(pools, agents, {
   leaseTtl: "30s",
   unreachableTimeout: "1h",
   drainTimeout: 15_000,
+  instanceType: { vcpu: 0.5, memoryMib: 1024, diskMb: 4000 },
   start: {
     ports: [8080, 9090],
     env: { MODE: "test" },

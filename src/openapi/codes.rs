@@ -37,7 +37,9 @@ pub(super) const CODES: &[(u16, &str, &str)] = &[
 pub(super) const OF_NO_OPERATION: &[&str] = &["not_found", "method_not_allowed"];
 
 /// What an error with a code has besides: the code, the key, and what stands there.
-const MORE: &[(&str, &str, fn() -> Value)] = &[
+type Further = (&'static str, &'static str, fn() -> Value);
+
+const MORE: &[Further] = &[
     ("invalid_config", "errors", mistakes),
     (
         "stale_version",

@@ -3,7 +3,7 @@
 //!
 //! What always holds, for a test here fails otherwise: every [`Call`](crate::core::gateway::admin::Call) is one operation, every
 //! operation is read as its call, and [`call`](crate::core::gateway::admin::call) reads nothing else as one; every error code of
-//! the gateway's sources is in the list of codes, and every operation's codes are; every operation has its `curl` in
+//! the sources is in the list of codes, and every operation's codes are; every operation has its `curl` in
 //! `docs/admin-api.md`.
 
 mod codes;

@@ -109,7 +109,9 @@ impl World {
         let mut fx = Effects::new(&mut self.dice);
         self.shard.step(self.now, input, &mut fx);
         let took = began.elapsed();
-        let Effects { writes, actions, events, .. } = fx;
+        let Effects { writes, mut actions, events, .. } = fx;
+        // Nobody answers them here: then the rest waits, and what is too much is dropped.
+        actions.retain(|action| !matches!(action, Action::Record(_)));
         Outcome { took, writes, actions, events }
     }
 

@@ -10,6 +10,7 @@ pub mod coordinator;
 pub mod failure;
 pub mod gateway;
 pub mod id;
+pub mod journal;
 #[doc(hidden)]
 pub mod mutants;
 pub mod outcome;

@@ -228,6 +228,8 @@ mutants! {
     UnsafeReplay = "unsafe-replay" breaks ["at-most-once"];
     /// A router takes whatever configuration comes, older or not.
     RoutingFlipsBack = "routing-flips-back" breaks ["converging", "all-or-nothing"];
+    /// Events that a shard sends twice are stored twice.
+    BatchTakenTwice = "batch-taken-twice" breaks ["told-once"];
     /// A router never takes another configuration than the one it began with.
     RoutingStandsStill = "routing-stands-still" breaks ["converging", "answered"];
 }
@@ -278,6 +280,7 @@ mod tests {
             "answered",
             "at-most-once",
             "durable",
+            "told-once",
         ];
         let names: BTreeSet<&str> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
         assert_eq!(names.len(), Mutant::ALL.len());

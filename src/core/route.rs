@@ -13,11 +13,12 @@ use crate::config::resolved::{PoolName, ShardCount};
 
 /// The shard that owns `id` when the pool has `shards`.
 pub fn shard_of(pool: &PoolName, id: &SessionId, shards: ShardCount) -> ShardIndex {
-    ShardIndex(jump(key_hash(pool, id), shards.get()))
+    ShardIndex(jump(key_hash(pool, id, 0), shards.get()))
 }
 
-fn key_hash(pool: &PoolName, id: &SessionId) -> u64 {
-    let mut hasher = XxHash64::with_seed(0);
+/// A hash of a pool and an id, of the family that `seed` chooses.
+pub(super) fn key_hash(pool: &PoolName, id: &SessionId, seed: u64) -> u64 {
+    let mut hasher = XxHash64::with_seed(seed);
     for part in [pool.as_str(), id.as_str()] {
         hasher.write(&(part.len() as u64).to_le_bytes());
         hasher.write(part.as_bytes());
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn pool_and_id_do_not_run_together() {
-        assert_ne!(key_hash(&pool("ab"), &id("c")), key_hash(&pool("a"), &id("bc")));
+        assert_ne!(key_hash(&pool("ab"), &id("c"), 0), key_hash(&pool("a"), &id("bc"), 0));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! send. The first call tells the machine what this deploy brings, so that the configuration of a new deploy is in
 //! force as soon as any of its code runs.
 //!
-//! RPC methods (see `src/shim/index.d.ts`): `report`, `plan`, `getConfig`, `stats`, `shutdownPrewarmed`, `prime`; of changes
+//! RPC methods (see `src/shim/index.d.ts`): `report`, `record`, `plan`, `getConfig`, `stats`, `events`, `shutdownPrewarmed`, `prime`; of changes
 //! (`changes.rs`) `changeConfig`, `previewConfig`, `getHistory`, `getRecord`, `getAudit`, and of former code `putConfig` and `deleteConfig`.
 
 // The methods that the macro adds have no documentation.
@@ -33,8 +33,10 @@ use crate::core::coordinator::{Capacity, Coordinator, Deployed, Effects, Input, 
 use crate::core::id::{ShardId, ShardIndex};
 use crate::core::plan::Plan;
 use crate::core::stats::{Memory, Terms, merge};
-use crate::store::{CoordinatorRows, Database, load_coordinator, save_coordinator};
-use crate::wire::coordinator::{Allotment, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
+use crate::store::{CoordinatorRows, Database, load_coordinator, load_events, save_coordinator};
+use crate::wire::coordinator::{
+    Allotment, Batch, EventQuery, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport,
+};
 
 /// How long a shard has to take a plan, or what it is allotted.
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
@@ -70,8 +72,8 @@ impl DurableObject for PoolCoordinator {
     fn new(state: State, env: Env) -> Self {
         log::init();
         let loaded = load_coordinator(&state)
-            .map(|(database, CoordinatorRows { registry, acknowledged, ledger })| Loaded {
-                machine: RefCell::new(Coordinator::load(registry, acknowledged, ledger)),
+            .map(|(database, CoordinatorRows { registry, acknowledged, ledger, archive })| Loaded {
+                machine: RefCell::new(Coordinator::load(registry, acknowledged, ledger).with_archive(archive)),
                 database,
             })
             .map_err(|error| {
@@ -116,6 +118,30 @@ impl PoolCoordinator {
             ReportReply { plan, allotment: machine.allotment_of(&shard) }
         })?;
         js::to_js(&reply)
+    }
+
+    /// [`Batch`] -> the highest number of the shard's batches that was taken; 0 when nothing is kept of it.
+    pub fn record(&self, batch: JsValue) -> Result<JsValue, JsValue> {
+        let batch: Batch = js::from_js(batch)?;
+        self.driver.deploy()?;
+        let shard = batch.shard.clone();
+        self.driver.drive(Input::Record(Box::new(batch))).map_err(|error| js::js_error(&error))?;
+        js::to_js(&self.driver.with(|machine| machine.recorded(&shard))?)
+    }
+
+    /// [`EventQuery`] -> `{events, next, dropped}`; null when there never was such a pool.
+    pub fn events(&self, query: JsValue) -> Result<JsValue, JsValue> {
+        let query: EventQuery = js::from_js(query)?;
+        self.driver.deploy()?;
+        let pages = self.driver.with(|machine| {
+            let is_known = query.pool.as_ref().is_none_or(|pool| machine.has_had(pool));
+            is_known.then(|| machine.archive().pages(&query))
+        })?;
+        let Some(pages) = pages else { return Ok(JsValue::NULL) };
+        let database = &self.driver.loaded().map_err(|error| js::js_error(&error))?.database;
+        let events: Result<Vec<_>, _> = pages.iter().map(|page| load_events(database, page)).collect();
+        let events = events.map_err(|error| js::js_error(&log::error_chain(&error)))?.into_iter().flatten().collect();
+        js::to_js(&self.driver.with(|machine| machine.archive().answer(&query, events))?)
     }
 
     /// [`PlanQuestion`] -> [`PlanReply`].
@@ -251,7 +277,8 @@ impl Driver {
         let input = match sent {
             Ok(version) => Input::Acknowledged(shard, version),
             Err(error) => {
-                tracing::warn!(%shard, %error, "a plan could not be sent to its shard");
+                let (pool, index) = (shard.pool.as_str(), shard.index.0);
+                tracing::warn!(pool, shard = index, %error, "a plan could not be sent to its shard");
                 Input::PushFailed(shard)
             }
         };
@@ -263,11 +290,13 @@ impl Driver {
         let input = match sent {
             Ok(report) if report.shard == shard => Input::Answered(Box::new(report)),
             Ok(report) => {
-                tracing::error!(%shard, answered = %report.shard, "a shard reports by another's name; its answer does not count");
+                let (pool, index, answered) = (shard.pool.as_str(), shard.index.0, &report.shard);
+                tracing::error!(pool, shard = index, %answered, "a shard reports by another's name; its answer does not count");
                 Input::AllotFailed(shard)
             }
             Err(error) => {
-                tracing::warn!(%shard, %error, "a shard could not be told what it is allotted");
+                let (pool, index) = (shard.pool.as_str(), shard.index.0);
+                tracing::warn!(pool, shard = index, %error, "a shard could not be told what it is allotted");
                 Input::AllotFailed(shard)
             }
         };

@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Once;
 
 use serde_json::{Map, Value, json};
-use tracing::field::{Field, Visit};
+use tracing::field::{Field, Visit, display};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event as TracingEvent, Level, Metadata, Subscriber};
 
+use crate::config::resolved::Millis;
 use crate::core::id::ShardId;
+use crate::core::journal::{Entry, Kind};
+use crate::core::plan::PlanVersion;
 use crate::core::shard::Event;
 
 /// Sends what `tracing` hears to the console. Once per isolate; the first subscriber stays, whoever sets it.
@@ -20,28 +23,75 @@ pub fn init() {
     });
 }
 
-/// A line for something that happened in a shard.
+/// Lines for something that happened in a shard.
 pub fn shard_event(shard: &ShardId, event: &Event) {
+    let (pool, shard) = (shard.pool.as_str(), shard.index.0);
+    for entry in event.entries(Millis(0)) {
+        told(pool, shard, entry);
+    }
     match event {
-        Event::Starting(container) => tracing::debug!(%shard, %container, "starting"),
-        Event::Ready(container) => tracing::debug!(%shard, %container, "ready"),
-        Event::StartFailed(container, failure) => {
-            tracing::warn!(%shard, %container, class = failure.class.as_str(), message = failure.message, "start failed");
-        }
-        Event::Assigned(container, assignment) => {
-            let reason = assignment.reason.map_or("", |reason| reason.as_str());
-            let (epoch, outcome) = (assignment.epoch.0, assignment.outcome.as_str());
-            tracing::debug!(%shard, %container, epoch, outcome, reason, "assigned");
-        }
-        Event::Draining(container, cause) => tracing::debug!(%shard, %container, ?cause, "draining"),
-        Event::Moving(container, to) => tracing::debug!(%shard, %container, to = to.0, "moving"),
-        Event::Received(container, from) => tracing::debug!(%shard, %container, from = from.0, "received"),
-        Event::Moved(container, to) => tracing::debug!(%shard, %container, to = to.0, "moved"),
-        Event::Gone(container) => tracing::debug!(%shard, %container, "gone"),
+        Event::Starting(container) => tracing::debug!(pool, shard, %container, "starting"),
+        Event::Moving(container, to) => tracing::debug!(pool, shard, %container, to = to.0, "moving"),
+        Event::Received(container, from) => tracing::debug!(pool, shard, %container, from = from.0, "received"),
+        Event::Moved(container, to) => tracing::debug!(pool, shard, %container, to = to.0, "moved"),
         Event::Configured(plan) => {
             let (shards, from) = (plan.pool.shards.get(), plan.from.map(|from| from.get()));
-            tracing::info!(%shard, version = plan.version.version, stamp = plan.version.stamp, shards, from, "configured");
+            let PlanVersion { version, stamp } = plan.version;
+            tracing::info!(pool, shard, version, stamp, shards, from, "configured");
         }
+        // Told above.
+        Event::Ready(_)
+        | Event::StartFailed(..)
+        | Event::Assigned(..)
+        | Event::Draining(..)
+        | Event::Gone(_)
+        | Event::Lent(..)
+        | Event::Borrowed(..)
+        | Event::CeilingLearned(_)
+        | Event::CeilingExpired
+        | Event::BreakerOpened(_)
+        | Event::BreakerClosed => {}
+    }
+}
+
+/// A line for an event that the coordinator is told as well, in the same words.
+fn told(pool: &str, shard: u32, entry: Entry) {
+    let Entry { at: _, kind, container, epoch, session, outcome, reason, message: error, from, to, limit, version: _ } =
+        entry;
+    let (container, session) = (container.map(display), session.map(display));
+    let (epoch, outcome) = (epoch.map(|epoch| epoch.0), outcome.map(|outcome| outcome.as_str()));
+    let kind_word = kind.as_str();
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                pool,
+                shard,
+                container,
+                epoch,
+                session,
+                outcome,
+                reason,
+                error,
+                from,
+                to,
+                limit,
+                "{kind_word}"
+            )
+        };
+    }
+    match kind {
+        Kind::StartFailed | Kind::BreakerOpened | Kind::CeilingLearned => line!(warn),
+        Kind::BreakerClosed | Kind::CeilingExpired => line!(info),
+        Kind::Started
+        | Kind::Assigned
+        | Kind::Released
+        | Kind::Borrowed
+        | Kind::Lent
+        | Kind::Drained
+        | Kind::Gone
+        | Kind::ConfigApplied
+        | Kind::MigrationBegan
+        | Kind::MigrationEnded => line!(debug),
     }
 }
 

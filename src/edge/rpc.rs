@@ -17,7 +17,7 @@ use crate::core::stats::{MergedStats, ShardStats};
 use crate::wire::COORDINATOR_NAME;
 use crate::wire::agent::{LeaseReply, LeaseRequest};
 use crate::wire::coordinator::{
-    Allotment, Change, ChangeReply, ConfigView, PlanQuestion, PlanReply, ReportReply, ShardReport,
+    Allotment, Batch, Change, ChangeReply, ConfigView, EventQuery, PlanQuestion, PlanReply, ReportReply, ShardReport,
 };
 use crate::wire::shard::{
     AcquireReply, AcquireRequest, BorrowReply, BorrowRequest, ClassPlan, ClassReply, Delivery, Forwarded, PullReply,
@@ -160,6 +160,16 @@ impl<'e> CoordinatorClient<'e> {
     /// What a shard says of itself, within `deadline`.
     pub async fn report(&self, report: &ShardReport, deadline: Millis) -> Result<ReportReply, CallError> {
         self.ask("report", report, deadline).await
+    }
+
+    /// What has happened in a shard, within `deadline`. Returns the highest number that the coordinator has of the shard's batches.
+    pub async fn record(&self, batch: &Batch, deadline: Millis) -> Result<u64, CallError> {
+        self.ask("record", batch, deadline).await
+    }
+
+    /// What has happened: `{events, next, dropped}`; null when there never was such a pool.
+    pub async fn events(&self, query: &EventQuery) -> Result<Value, CallError> {
+        self.ask("events", query, DEADLINE).await
     }
 
     /// Whether the configuration known is in force, and if not, which one is; within `deadline`.

@@ -184,6 +184,14 @@ export function durableObjects(rust, prepare = (env) => env) {
       return call(this.ctx, BRIEF, () => this.#rust.report(report));
     }
 
+    record(batch) {
+      return call(this.ctx, BRIEF, () => this.#rust.record(batch));
+    }
+
+    events(query) {
+      return call(this.ctx, BRIEF, () => this.#rust.events(query));
+    }
+
     plan(question) {
       return call(this.ctx, BRIEF, () => this.#rust.plan(question));
     }

@@ -4,10 +4,12 @@
 use serde::Deserialize;
 use worker::{SqlStorageValue, State};
 
+use super::events;
 use super::records;
 use super::sql::{Database, StoreError, unreadable, whole};
 use crate::core::coordinator::{LedgerRow, Registry, Write};
 use crate::core::id::ShardId;
+use crate::core::journal::Archive;
 use crate::core::plan::PlanVersion;
 use crate::core::sorted::Map;
 
@@ -26,6 +28,7 @@ const MIGRATIONS: [&[&str]; 3] = [
         untold      INTEGER NOT NULL
     ) WITHOUT ROWID"],
     &[records::TABLE],
+    &[events::TABLE],
 ];
 
 const REGISTRY: &str = "registry";
@@ -80,6 +83,8 @@ pub struct CoordinatorRows {
     pub acknowledged: Map<ShardId, PlanVersion>,
     /// What each was given.
     pub ledger: Map<ShardId, LedgerRow>,
+    /// What has happened.
+    pub archive: Archive,
 }
 
 /// The rows of the object's database, which is created when it is not there.
@@ -99,7 +104,8 @@ pub fn load_coordinator(state: &State) -> Result<(Database, CoordinatorRows), St
         .query::<LedgerColumns>("ledger", "SELECT shard, generation, given, returned, warm_target, untold FROM ledger")?
         .map(|row| row?.into_row())
         .collect::<Result<_, StoreError>>()?;
-    Ok((database, CoordinatorRows { registry, acknowledged, ledger }))
+    let archive = Archive::load(events::load(&database)?);
+    Ok((database, CoordinatorRows { registry, acknowledged, ledger, archive }))
 }
 
 /// Writes what a step wants written, all or nothing.
@@ -107,6 +113,7 @@ pub fn save_coordinator(database: &Database, writes: &[Write]) -> Result<(), Sto
     database.in_transaction(|| {
         writes.iter().try_for_each(|write| match write {
             Write::PutRegistry(registry) => database.put_meta(REGISTRY, registry),
+            Write::Events(change) => events::save(database, change),
             Write::PutAcknowledged(shard, version) => database.exec(
                 "INSERT OR REPLACE INTO acknowledged (shard, version, stamp) VALUES (?, ?, ?)",
                 vec![shard.to_string().into(), (version.version as f64).into(), (version.stamp as f64).into()],

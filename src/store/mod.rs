@@ -5,10 +5,12 @@
 
 mod columns;
 mod coordinator;
+mod events;
 pub mod records;
 mod shard;
 mod sql;
 
 pub use coordinator::{CoordinatorRows, load_coordinator, save_coordinator};
+pub use events::load_events;
 pub use shard::{load_shard, save_shard};
 pub use sql::{Database, StoreError};

@@ -8,6 +8,10 @@ pub use crate::core::allotment::{Allotment, CreditTerms, ShardReport};
 pub use crate::core::coordinator::InForce as ConfigView;
 /// `changeConfig`: a change, whose configuration the gateway has checked.
 pub use crate::core::coordinator::{Ask, Change, ConfigSource};
+/// The argument of `record`, which answers the highest number that it has of this shard's batches.
+pub use crate::core::journal::Batch;
+/// The argument of `events`, which answers `{events, next, dropped}`, or null where there never was such a pool.
+pub use crate::core::journal::Query as EventQuery;
 use crate::core::plan::{Plan, PlanVersion};
 
 /// The answer to a [`ShardReport`].

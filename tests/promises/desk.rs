@@ -9,6 +9,7 @@ use cf_warm_pools::core::coordinator::{
     ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Record, Registry, Write,
 };
 use cf_warm_pools::core::id::ShardId;
+use cf_warm_pools::core::journal::Change;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::core::sorted::Map;
 
@@ -103,6 +104,8 @@ impl Desk {
                     self.records.push((**record).clone());
                     format!("record {}", record.version)
                 }
+                Write::Events(Change::Put(pool, page)) => format!("events {pool} {}", page.first),
+                Write::Events(Change::Drop((pool, first))) => format!("events {pool} {first}"),
             };
             assert!(rows.insert(row.clone()), "{row} is written twice in one step");
         }

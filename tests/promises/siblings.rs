@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cf_warm_pools::config::resolved::{Millis, ShardCount};
 use cf_warm_pools::core::allotment::{Allotment, Grant, Stocked};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
+use cf_warm_pools::core::journal::Ended;
 use cf_warm_pools::core::outcome::{Assignment, Refusal};
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::core::shard::{
@@ -331,6 +332,10 @@ impl Siblings {
             }
             Action::Located(waiter, answer) => {
                 assert!(self.located.insert(waiter, answer).is_none(), "a caller is answered once");
+            }
+            Action::Record(batch) => {
+                let input = Input::Recorded { number: batch.number, ended: Ended::Answered(batch.number) };
+                self.send(LATENCY, Message::Told(from, life, input));
             }
             Action::Report => *self.reports.entry(from).or_default() += 1,
             Action::Call { container, call, .. } => self.call(from, life, container, &call),

@@ -6,6 +6,7 @@ use cf_warm_pools::config::parse_json;
 use cf_warm_pools::config::resolved::{Millis, Pool};
 use cf_warm_pools::core::failure::{FailureClass, StartFailure};
 use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
+use cf_warm_pools::core::journal::Ended;
 use cf_warm_pools::core::outcome::{Assignment, Outcome, Refusal};
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::core::shard::{
@@ -69,6 +70,8 @@ pub struct World {
     pub answers: BTreeMap<WaiterId, Result<Assignment, Refusal>>,
     pub events: Vec<Event>,
     pub reports: usize,
+    /// What the coordinator was told of what has happened.
+    pub told: Vec<serde_json::Map<String, serde_json::Value>>,
     /// Checks of each container so far.
     pub checks: BTreeMap<ContainerId, u32>,
     /// Writes of the last step.
@@ -146,6 +149,7 @@ impl World {
             answers: BTreeMap::new(),
             events: Vec::new(),
             reports: 0,
+            told: Vec::new(),
             checks: BTreeMap::new(),
             last_writes: Vec::new(),
             inbox: BTreeMap::new(),
@@ -218,8 +222,8 @@ impl World {
         assert_eq!(self.rows, self.shard.rows(), "what is durable is what the machine holds");
         self.last_writes = writes;
         for event in events {
-            if let Event::Assigned(container, _) = &event {
-                assert!(self.once_used.insert(*container), "a container is assigned once in its life");
+            if let Event::Assigned(_, assignment) = &event {
+                assert!(self.once_used.insert(assignment.container), "a container is assigned once in its life");
             }
             self.events.push(event);
         }
@@ -339,6 +343,10 @@ impl World {
                 assert!(self.answers.insert(waiter, answer).is_none(), "a caller is answered once");
             }
             Action::Report => self.reports += 1,
+            Action::Record(batch) => {
+                self.send(LATENCY, Input::Recorded { number: batch.number, ended: Ended::Answered(batch.number) });
+                self.told.extend(batch.events);
+            }
             Action::Located(..) | Action::Borrow { .. } | Action::Pull { .. } | Action::Deliver { .. } => {
                 panic!("a shard without siblings asks them: {action:?}")
             }

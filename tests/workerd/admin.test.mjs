@@ -20,6 +20,7 @@ const PATHS = [
   ["GET", "/_warm/v1/config/history/1"],
   ["POST", "/_warm/v1/config/rollback"],
   ["GET", "/_warm/v1/audit"],
+  ["GET", "/_warm/v1/events"],
 ];
 
 describe("without a token in the Worker", () => {

@@ -13,7 +13,8 @@
 //! - every shard in force either has acknowledged the version in force, or a push to it is under way or timed; likewise what
 //!   a shard has to be told besides is under way, timed, or told by the reply to its next report.
 //!
-//! Durable are the [`Registry`], what each shard has acknowledged, a [`LedgerRow`] per shard, and a [`Record`] per change. What shards say of
+//! Durable are the [`Registry`], what each shard has acknowledged, a [`LedgerRow`] per shard, and the last of what has
+//! happened in each pool (see [`journal`](crate::core::journal)), which changes nothing. What shards say of
 //! themselves is not: it is heard anew.
 //!
 //! Never on the path of a request: shards and gateways go on with what they have when it does not answer. A step costs what the
@@ -22,6 +23,7 @@
 mod allot;
 mod change;
 mod credits;
+mod events;
 mod history;
 mod ledger;
 mod migration;
@@ -37,6 +39,7 @@ mod view;
 use crate::config::resolved::{BindingName, Config, Millis, PoolName};
 use crate::core::allotment::{Allotment, ShardReport};
 use crate::core::id::ShardId;
+use crate::core::journal::{Archive, Batch, Change};
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::{PLAN_FORMAT, Plan, PlanVersion, Share};
 
@@ -57,6 +60,7 @@ pub use view::{HEARD_EMPTY_FOR, HEARD_FOR};
 
 use crate::core::sorted::Map;
 use credits::Class;
+use events::Told;
 use ledger::Ledger;
 use outbox::Outbox;
 use push::Pushes;
@@ -83,6 +87,8 @@ pub enum Input {
     Answered(Box<ShardReport>),
     /// An allotment did not arrive, or whether it did is not known.
     AllotFailed(ShardId),
+    /// A shard tells what has happened, and is replied what was [recorded](Coordinator::recorded) of it after this step.
+    Record(Box<Batch>),
 }
 
 /// What a step wants done.
@@ -109,6 +115,8 @@ pub enum Write {
     PutLedger(ShardId, LedgerRow),
     /// Insert a record, or replace that of its version; of older ones no more than [`KEPT_RECORDS`] and [`KEPT_CONFIGS`] are kept.
     PutRecord(Box<Record>),
+    /// Insert, replace or delete a page of events.
+    Events(Change),
 }
 
 /// The coordinator machine.
@@ -137,6 +145,8 @@ pub struct Coordinator {
     recall_again: Option<Millis>,
     /// Whether the rows were written by code that knew less: the first step completes them.
     is_incomplete: bool,
+    archive: Archive,
+    told_of: Told,
 }
 
 impl Coordinator {
@@ -160,7 +170,10 @@ impl Coordinator {
             tell_at: None,
             recall_again: None,
             is_incomplete: false,
+            archive: Archive::default(),
+            told_of: Told::default(),
         };
+        machine.told_of = machine.to_tell();
         for (pool, terms) in &machine.registry.terms {
             machine.ledger.begin(pool, terms.generation);
         }
@@ -206,6 +219,11 @@ impl Coordinator {
                 }
             }
             Input::AllotFailed(shard) => self.outbox.failed(shard, now),
+            Input::Record(batch) => {
+                if self.registry.knows(&batch.shard) {
+                    self.archive.take(*batch);
+                }
+            }
         }
         self.fire();
         if self.ledger.untold().is_empty() {
@@ -225,6 +243,7 @@ impl Coordinator {
         }
         fx.writes.extend(self.ledger.take_changes());
         fx.writes.extend(self.records.drain(..).map(Box::new).map(Write::PutRecord));
+        self.tell(fx);
     }
 
     /// When to step next, if nothing comes in before.
@@ -250,6 +269,11 @@ impl Coordinator {
     /// The configuration in force, with the shard counts in force.
     pub fn config(&self) -> Config {
         self.registry.in_force()
+    }
+
+    /// Whether a pool of this name is, or ever was, in force.
+    pub fn has_had(&self, pool: &PoolName) -> bool {
+        self.registry.pools.contains_key(pool)
     }
 
     /// What is in force, for those who route by it.

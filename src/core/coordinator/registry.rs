@@ -22,6 +22,17 @@ pub enum ConfigSource {
     Admin,
 }
 
+impl ConfigSource {
+    /// The word of it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundled => "bundled",
+            Self::Var => "var",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// What a deploy brings along.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployed {

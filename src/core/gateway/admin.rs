@@ -39,6 +39,8 @@ pub enum Call {
     RollBack,
     /// `GET /_warm/v1/audit`
     ShowAudit,
+    /// `GET /_warm/v1/events`; which, the query says.
+    Events,
 }
 
 /// Why a request asks for nothing there is.
@@ -94,6 +96,7 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
         }
         ["v1", "config", "rollback"] => only(method, "POST", "POST", || Call::RollBack),
         ["v1", "audit"] => only(method, "GET", "GET, HEAD", || Call::ShowAudit),
+        ["v1", "events"] => only(method, "GET", "GET, HEAD", || Call::Events),
         _ => Err(Miss::NotFound),
     }
 }
@@ -134,6 +137,7 @@ mod tests {
             ("GET", "/_warm/v1/config/history/7", Call::ShowVersion(s("7"))),
             ("POST", "/_warm/v1/config/rollback", Call::RollBack),
             ("GET", "/_warm/v1/audit", Call::ShowAudit),
+            ("GET", "/_warm/v1/events", Call::Events),
         ] {
             assert_eq!(call(method, path), Ok(expected), "{method} {path}");
         }
@@ -152,6 +156,7 @@ mod tests {
             ("GET", "/_warm/v1/pools/a/shutdown-prewarmed", Miss::MethodNotAllowed("POST")),
             ("GET", "/_warm/v1/config/rollback", Miss::MethodNotAllowed("POST")),
             ("GET", "/_warm/v1/config/history/7/8", Miss::NotFound),
+            ("POST", "/_warm/v1/events", Miss::MethodNotAllowed("GET, HEAD")),
             ("PATCH", "/_warm/v1/config", Miss::MethodNotAllowed("GET, HEAD, PUT, DELETE")),
         ] {
             if expected == Miss::MethodNotAllowed("") {

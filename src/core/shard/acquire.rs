@@ -7,6 +7,7 @@ use super::slot::{Slot, State};
 use super::{EPOCH_BLOCK, EPOCH_RESERVE, Shard};
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, Epoch, SessionId};
+use crate::core::journal::SessionHash;
 use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::{Assignment, Outcome, Reason, Refusal, RefusalCode};
 use crate::core::plan::{CodeVersion, Plan, PlanVersion};
@@ -125,6 +126,7 @@ impl Shard {
 
     fn assign(&mut self, now: Millis, container: ContainerId, left: Left, fx: &mut Effects<'_>) {
         let epoch = self.take_epoch(fx);
+        let session = SessionHash::of(&self.me.pool, &left.id);
         self.unindex(container);
         self.books.assign(container, State::Assigned { id: left.id, epoch, since: now });
         if !mutants::on(Mutant::AssignmentNotWritten) {
@@ -142,7 +144,7 @@ impl Shard {
             self.tally.acquired(outcome, assignment.reason, since);
             fx.actions.push(Action::Reply(waiter, Ok(assignment.clone())));
         }
-        fx.events.push(Event::Assigned(container, assignment));
+        fx.events.push(Event::Assigned(session, assignment));
     }
 
     fn assignment(&self, slot: &Slot, epoch: Epoch, outcome: Outcome, reason: Option<Reason>) -> Assignment {

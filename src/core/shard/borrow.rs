@@ -6,7 +6,7 @@
 //! asked for an id, one after the other, and an own container is started when none has one, or none says so in time. A
 //! container that comes after its id has been served is stock.
 
-use super::message::{Action, Answer, Effects, Entropy};
+use super::message::{Action, Answer, Effects, Entropy, Event};
 use super::parcel::BorrowReply;
 use super::slot::{Slot, State};
 use super::{Shard, Timer};
@@ -212,6 +212,7 @@ impl Shard {
                 self.hand_over(now, container, to, fx);
                 self.deliver(now, to, fx);
                 self.tally.lent();
+                fx.events.push(Event::Lent(container, to));
                 true
             }
             Some((true, ..)) | None => false,

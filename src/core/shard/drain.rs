@@ -9,6 +9,7 @@ use super::{LEASE_MARGIN, Shard, Timer};
 use crate::config::resolved::Millis;
 use crate::core::failure::{FailureClass, StartFailure};
 use crate::core::id::{ContainerId, SessionId};
+use crate::core::journal::SessionHash;
 use crate::core::mutants::{self, Mutant};
 use crate::core::outcome::Reason;
 
@@ -46,7 +47,12 @@ impl Shard {
 
     /// Puts a container that is not draining yet on its way out.
     pub(super) fn drain(&mut self, now: Millis, container: ContainerId, cause: DrainCause, fx: &mut Effects<'_>) {
+        let epoch = self.books.get(container).and_then(|slot| match slot.row.state {
+            State::Assigned { epoch, .. } => Some(epoch),
+            State::Starting | State::Warm { .. } | State::Draining { .. } | State::Moving { .. } => None,
+        });
         let id = self.unindex(container);
+        let session = id.as_ref().map(|id| SessionHash::of(&self.me.pool, id));
         let drain_timeout = self.drain_timeout(container);
         let Some(slot) = self.books.get_mut(container) else { return };
         let gently = match cause {
@@ -73,7 +79,7 @@ impl Shard {
             self.failed_starts.insert(container);
         }
         self.dirty.insert(container);
-        fx.events.push(Event::Draining(container, cause));
+        fx.events.push(Event::Draining(container, cause, session.zip(epoch)));
         if let Some(id) = blocks {
             self.blocked_by.insert(id, container);
             if let Some(end) = self.books.get(container).map(|slot| self.fence_end(now, slot)) {

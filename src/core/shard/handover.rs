@@ -216,6 +216,7 @@ impl Shard {
         }
         fx.events.push(Event::Received(container, from));
         if borrowed {
+            fx.events.push(Event::Borrowed(container, from));
             self.borrowing.arrived(from);
             if let Some(generation) = credit {
                 self.pay_back(from, generation);

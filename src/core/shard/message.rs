@@ -6,7 +6,8 @@ use super::slot::ContainerRow;
 use crate::config::resolved::{BindingName, Millis, Start};
 use crate::core::allotment::Allotment;
 use crate::core::failure::StartFailure;
-use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
+use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
+use crate::core::journal::{Batch, Ended, SessionHash};
 use crate::core::outcome::{Assignment, Refusal};
 use crate::core::plan::Plan;
 use crate::core::stats::CountersRow;
@@ -115,6 +116,13 @@ pub enum Input {
         /// What has arrived; none when nothing is known.
         receipt: Option<Receipt>,
     },
+    /// [`Action::Record`] ended.
+    Recorded {
+        /// The batch.
+        number: u64,
+        /// What became of it.
+        ended: Ended,
+    },
 }
 
 /// What kind of object answers for a container.
@@ -150,7 +158,7 @@ pub struct Effects<'a> {
     pub writes: Vec<Write>,
     /// What to do next, in order.
     pub actions: Vec<Action>,
-    /// What happened, for logs.
+    /// What happened, for logs. The shard tells the coordinator by itself, by [`Action::Record`].
     pub events: Vec<Event>,
     /// What a sibling that asks is told, once the writes are durable.
     pub answer: Option<Answer>,
@@ -248,6 +256,8 @@ pub enum Action {
         /// What.
         delivery: Box<Delivery>,
     },
+    /// Tell the coordinator what has happened: [`Input::Recorded`].
+    Record(Box<Batch>),
 }
 
 /// What a sibling is answered.
@@ -296,7 +306,7 @@ pub struct Spec {
 #[serde(transparent)]
 pub struct SpecId(pub u64);
 
-/// Something worth a line in the log.
+/// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A container's start began.
@@ -306,9 +316,9 @@ pub enum Event {
     /// It did not become ready.
     StartFailed(ContainerId, StartFailure),
     /// It was given to an id.
-    Assigned(ContainerId, Assignment),
-    /// It is on its way out.
-    Draining(ContainerId, DrainCause),
+    Assigned(SessionHash, Assignment),
+    /// It is on its way out; with the id that it served, and the epoch, if it was assigned.
+    Draining(ContainerId, DrainCause, Option<(SessionHash, Epoch)>),
     /// It is confirmed gone.
     Gone(ContainerId),
     /// It is being handed over to a sibling.
@@ -317,6 +327,18 @@ pub enum Event {
     Received(ContainerId, ShardIndex),
     /// The sibling has it.
     Moved(ContainerId, ShardIndex),
+    /// It was warm, and goes to a sibling that has asked.
+    Lent(ContainerId, ShardIndex),
+    /// It came warm from a sibling.
+    Borrowed(ContainerId, ShardIndex),
+    /// The platform has room for no more containers of this shard than so many.
+    CeilingLearned(u32),
+    /// That is not believed any more.
+    CeilingExpired,
+    /// Starts keep failing, the last one so.
+    BreakerOpened(Option<StartFailure>),
+    /// They do not any more, or what is started has changed.
+    BreakerClosed,
     /// A plan is in force.
     Configured(Box<Plan>),
 }
@@ -341,6 +363,22 @@ pub enum DrainCause {
     Ending,
     /// It was not reachable for too long.
     Unreachable,
+}
+
+impl DrainCause {
+    /// The word used in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Surplus => "surplus",
+            Self::Outdated => "outdated",
+            Self::Shutdown => "shutdown",
+            Self::StartFailed => "start-failed",
+            Self::Stopped => "stopped",
+            Self::Ending => "ending",
+            Self::Unreachable => "unreachable",
+        }
+    }
 }
 
 /// What an agent is told that asks whether it may serve an id.

@@ -30,9 +30,11 @@ mod resharding;
 mod slot;
 mod stock;
 mod supply;
+mod tell;
 
 use crate::config::resolved::{BindingName, Millis};
 use crate::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
+use crate::core::journal::Journal;
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::Plan;
 use crate::core::stats::{Counters, CountersRow, Detail, Due, Tally};
@@ -60,6 +62,7 @@ use queue::{Caller, Queue};
 use resharding::Resharding;
 use slot::{Pending, Slot};
 use stock::{Stock, Warm};
+use tell::GateTold;
 
 /// The shard machine.
 #[derive(Debug)]
@@ -109,6 +112,9 @@ pub struct Shard {
     demand: Demand,
     /// How many were warm beyond the target at the last refresh.
     surplus: usize,
+    /// What the coordinator has not been told of what has happened.
+    journal: Journal,
+    gate_told: GateTold,
 }
 
 /// What wakes a shard.
@@ -132,6 +138,8 @@ enum Timer {
     Borrow,
     /// Credits that are lacking have not come.
     Lacking,
+    /// The coordinator is to be told what has happened.
+    Journal,
 }
 
 /// All the rows of a shard: its durable state.
@@ -191,6 +199,7 @@ impl Shard {
         let first_epoch = if mutants::on(Mutant::EpochsStartAnew) { 1 } else { epoch_ceiling.max(1) };
         // A clock that went back must not stretch what was meant to end.
         let gate_changed = !mutants::on(Mutant::LearnedNotClamped) && gate.clamp(now);
+        let gate_told = GateTold::of(&gate, now);
         let spec = plan.as_ref().map(|plan| Spec::of(&plan.pool));
         let current_spec = spec.as_ref().map(Spec::id);
         let mut dirty_specs = Set::new();
@@ -239,6 +248,8 @@ impl Shard {
             advice: Advice::default(),
             demand: Demand::default(),
             surplus: usize::MAX,
+            journal: Journal::default(),
+            gate_told,
         };
         shard.books = Books::load(containers.into_values().map(|row| shard.index(row, now)));
         shard.tally = Tally::load(counters, now, shard.sizes());
@@ -334,6 +345,7 @@ impl Shard {
             Input::Borrowed { from, reply } => self.borrowed(now, from, reply, fx),
             Input::Pulled { from, id, reply } => self.pulled(now, from, id, reply, fx),
             Input::Delivered { to, receipt } => self.delivered(now, to, receipt, fx),
+            Input::Recorded { number, ended } => self.recorded(now, number, ended, fx),
         }
         // Before anything is done with what belongs elsewhere.
         self.hand_over_foreign(now, fx);
@@ -347,6 +359,7 @@ impl Shard {
         self.replenish(now, fx);
         self.refuse_hopeless(now, fx);
         self.return_spare(now, fx);
+        self.tell(now, fx);
         self.arm(now, fx);
         self.flush(fx);
     }
@@ -425,8 +438,8 @@ impl Shard {
     fn fire(&mut self, now: Millis, timer: Timer, fx: &mut Effects<'_>) {
         match timer {
             Timer::Refresh => self.refresh(now, fx),
-            // The gate is asked by `replenish`, which runs after every step.
-            Timer::Gate => {}
+            // The gate is asked by `replenish`, which runs after every step, and so is the journal by `tell`.
+            Timer::Gate | Timer::Journal => {}
             Timer::Queue => self.refuse_late(now, fx),
             Timer::Slot(container) => self.slot_due(now, container, fx),
             Timer::Fence(container) => self.unblock(container),

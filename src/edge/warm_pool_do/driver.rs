@@ -11,14 +11,17 @@ use super::checks::{self, Checks, Listener};
 use super::plans::plan_of_this_deploy;
 use crate::config::resolved::Millis;
 use crate::core::id::{ContainerId, SessionId, ShardId};
+use crate::core::journal::{Batch, Ended};
 use crate::core::outcome::{Assignment, Refusal};
 use crate::core::plan::CodeVersion;
 use crate::core::shard::{Action, Answer, Call, Effects, Event, Input, Shard, WaiterId};
 use crate::core::sorted::Map;
 use crate::edge::abort::abort;
 use crate::edge::alarm::Alarm;
+use crate::edge::bundled::bundled;
 use crate::edge::entropy::RuntimeEntropy;
 use crate::edge::js::{self, future_to_promise};
+use crate::edge::rpc::CoordinatorClient;
 use crate::edge::{background, container_rpc, log};
 use crate::store::{Database, StoreError, load_shard, save_shard};
 
@@ -88,7 +91,7 @@ impl Driver {
         self.alarm.rang();
         if let Err(error) = self.drive(Input::Woken) {
             // A handler that fails is retried a few times and then never again.
-            tracing::error!(error, "a shard could not take a step; it tries again");
+            self.log_failure(&error);
             self.alarm.set(Some(js::now() + RETRY_AFTER));
         }
     }
@@ -220,13 +223,35 @@ impl Driver {
                 let (driver, me) = (Rc::clone(self), owner.clone());
                 background::run_in(&self.state, async move { driver.deliver(&me, to, *delivery).await });
             }
+            Action::Record(batch) => {
+                let driver = Rc::clone(self);
+                background::run_in(&self.state, async move { driver.record(*batch).await });
+            }
         }
+    }
+
+    /// Tells the coordinator what has happened.
+    async fn record(self: &Rc<Self>, batch: Batch) {
+        let ended = if bundled(&self.env).has_coordinator {
+            let answer = CoordinatorClient::new(&self.env).record(&batch, PEER_DEADLINE).await;
+            let answer = answer.inspect_err(|error| tracing::debug!(%error, "the coordinator did not take events"));
+            answer.map_or(Ended::Failed, Ended::Answered)
+        } else {
+            Ended::Nobody
+        };
+        self.drive_logged(Input::Recorded { number: batch.number, ended });
     }
 
     pub fn drive_logged(self: &Rc<Self>, input: Input) {
         if let Err(error) = self.drive(input) {
-            tracing::error!(error, "a shard could not take a step");
+            self.log_failure(&error);
         }
+    }
+
+    fn log_failure(&self, error: &str) {
+        let id: Option<ShardId> = self.state.id().name().and_then(|name| name.parse().ok());
+        let (pool, shard) = (id.as_ref().map(|id| id.pool.as_str()), id.as_ref().map(|id| id.index.0));
+        tracing::error!(pool, shard, error, "a shard could not take a step");
     }
 
     pub async fn acquire(

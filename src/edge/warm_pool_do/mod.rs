@@ -205,7 +205,7 @@ impl WarmPool {
     #[wasm_bindgen(js_name = shutdownPrewarmed)]
     pub fn shutdown_prewarmed(&self) -> Result<u32, JsValue> {
         let events = self.driver.drive(Input::ShutdownPrewarmed).map_err(|error| js::js_error(&error))?.events;
-        let sent_away = |event: &&Event| matches!(event, Event::Draining(_, DrainCause::Shutdown));
+        let sent_away = |event: &&Event| matches!(event, Event::Draining(_, DrainCause::Shutdown, _));
         Ok(u32::try_from(events.iter().filter(sent_away).count()).unwrap_or(u32::MAX))
     }
 }

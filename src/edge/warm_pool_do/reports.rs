@@ -80,7 +80,7 @@ impl Driver {
             Ok(taken) => taken,
             Err(error) => {
                 // The sibling's health checks will find out.
-                tracing::warn!(shard = to.0, %error, "a stopped container could not be reported");
+                tracing::warn!(pool = me.pool.as_str(), shard = to.0, %error, "a stopped container could not be reported");
                 false
             }
         }

@@ -69,7 +69,11 @@ impl Driver {
     pub(super) async fn borrow(self: &Rc<Self>, me: &ShardId, from: ShardIndex) {
         let request = BorrowRequest { to: me.index };
         let asked = self.sibling(me, from).within(BORROW_DEADLINE).borrow(&request).await;
-        let reply = asked.inspect_err(|error| tracing::debug!(shard = from.0, %error, "a sibling did not lend")).ok();
+        let reply = asked
+            .inspect_err(
+                |error| tracing::debug!(pool = me.pool.as_str(), shard = from.0, %error, "a sibling did not lend"),
+            )
+            .ok();
         self.drive_logged(Input::Borrowed { from, reply });
     }
 
@@ -78,7 +82,7 @@ impl Driver {
         let request = PullRequest { id, to: me.index, plan };
         let asked = self.sibling(me, from).within(PEER_DEADLINE).pull(&request).await;
         let reply = asked
-            .inspect_err(|error| tracing::warn!(shard = from.0, %error, "the former owner of an id did not answer"))
+            .inspect_err(|error| tracing::warn!(pool = me.pool.as_str(), shard = from.0, %error, "the former owner of an id did not answer"))
             .ok();
         self.drive_logged(Input::Pulled { from, id: request.id, reply });
     }
@@ -87,7 +91,7 @@ impl Driver {
     pub(super) async fn deliver(self: &Rc<Self>, me: &ShardId, to: ShardIndex, delivery: Delivery) {
         let sent = self.sibling(me, to).within(PEER_DEADLINE).receive(&delivery).await;
         let receipt = sent
-            .inspect_err(|error| tracing::warn!(shard = to.0, %error, "a delivery to a sibling was not confirmed"))
+            .inspect_err(|error| tracing::warn!(pool = me.pool.as_str(), shard = to.0, %error, "a delivery to a sibling was not confirmed"))
             .ok();
         self.drive_logged(Input::Delivered { to, receipt });
     }

@@ -19,8 +19,16 @@ pub struct Comparison {
 }
 
 /// What the peer has no part in: no limit of its own, no coordinator, no versions of a configuration, no rows of ours.
-const OURS_ALONE: [&str; 7] =
-    ["bounded", "coordinator-free", "all-or-nothing", "at-most-once", "durable", once::NO_PANIC, once::DETERMINISTIC];
+const OURS_ALONE: [&str; 8] = [
+    "bounded",
+    "coordinator-free",
+    "all-or-nothing",
+    "at-most-once",
+    "durable",
+    "told-once",
+    once::NO_PANIC,
+    once::DETERMINISTIC,
+];
 
 /// As a table of Markdown, for the documentation.
 impl fmt::Display for Comparison {

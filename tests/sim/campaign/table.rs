@@ -9,7 +9,7 @@ use crate::faults::Fault;
 use crate::simulation::Report;
 
 /// Every promise that a run can break, in the order of tables: those of the system, then those of the simulator about it.
-pub const PROMISES: [&str; 15] = [
+pub const PROMISES: [&str; 16] = [
     "exclusive",
     "sticky",
     "single",
@@ -23,6 +23,7 @@ pub const PROMISES: [&str; 15] = [
     "answered",
     "at-most-once",
     "durable",
+    "told-once",
     super::once::NO_PANIC,
     super::once::DETERMINISTIC,
 ];

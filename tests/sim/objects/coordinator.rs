@@ -1,10 +1,13 @@
 //! The `PoolCoordinator` object: a [`Coordinator`] with what `src/edge/coordinator_do` does around it.
 
+use std::collections::BTreeMap;
+
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::coordinator::{
     Ask, Change, ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write,
 };
 use cf_warm_pools::core::id::ShardId;
+use cf_warm_pools::core::journal::{Archive, Change, Page, PageKey};
 use cf_warm_pools::core::plan::PlanVersion;
 use cf_warm_pools::core::sorted::Map;
 use cf_warm_pools::wire::coordinator::{Allotment, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
@@ -29,6 +32,7 @@ pub struct CoordinatorObject {
     registry: Registry,
     acknowledged: Map<ShardId, PlanVersion>,
     ledger: Map<ShardId, LedgerRow>,
+    pages: BTreeMap<PageKey, Page>,
     memory: Option<Memory>,
     steps: u64,
 }
@@ -43,6 +47,11 @@ impl CoordinatorObject {
     /// The machine as it would be loaded now.
     pub fn reloaded(&self) -> Coordinator {
         Coordinator::load(self.registry.clone(), self.acknowledged.clone(), self.ledger.clone())
+    }
+
+    /// What is written down of what has happened.
+    fn archive(&self) -> Archive {
+        Archive::load(self.pages.iter().map(|((pool, _), page)| (pool.clone(), page.clone())))
     }
 
     /// What is written down of what is in force.
@@ -64,7 +73,7 @@ impl CoordinatorObject {
 
     fn load(&mut self, world: &mut World) {
         if self.memory.is_none() {
-            let machine = self.reloaded();
+            let machine = self.reloaded().with_archive(self.archive());
             if let Some(at) = machine.next_timeout() {
                 world.set_alarm(Addr::Coordinator, Some(at));
             }
@@ -107,8 +116,15 @@ impl CoordinatorObject {
         let version = memory.machine.version();
         let (config, moving_from) = (memory.machine.config(), memory.machine.moving_from());
         world.set_alarm(Addr::Coordinator, memory.machine.next_timeout());
+        let events = fx.writes.iter().filter_map(|write| match write {
+            Write::Events(change) => Some(change),
+            Write::PutRegistry(_) | Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
+        });
+        world.oracle.events_stored(world.now, &events.collect::<Vec<_>>());
         for write in fx.writes {
             match write {
+                Write::Events(Change::Put(pool, page)) => drop(self.pages.insert((pool, page.first), *page)),
+                Write::Events(Change::Drop(key)) => drop(self.pages.remove(&key)),
                 Write::PutRegistry(registry) => self.registry = *registry,
                 Write::PutAcknowledged(shard, version) => drop(self.acknowledged.insert(shard, version)),
                 Write::PutLedger(shard, row) => drop(self.ledger.insert(shard, row)),
@@ -167,6 +183,13 @@ impl Object for CoordinatorObject {
                 let allotment = machine.allotment_of(&shard).map(|allotment| sent(world, allotment));
                 world.answer(call, Response::Reported(Box::new(ReportReply { plan: news, allotment })));
             }
+            Request::Record(batch) => {
+                let shard = batch.shard.clone();
+                if self.drive(world, Input::Record(batch)) {
+                    let has = self.machine().recorded(&shard);
+                    world.answer(call, Response::Recorded(has));
+                }
+            }
             Request::Plan(PlanQuestion { known }) => {
                 let current = known >= self.machine().version();
                 let reply =
@@ -215,8 +238,11 @@ impl Object for CoordinatorObject {
 
     fn forget(&mut self, world: &mut World) {
         if let Some(Memory { machine, .. }) = self.memory.take() {
-            let loaded = self.reloaded();
+            let loaded = self.reloaded().with_archive(self.archive());
             let all = machine.shards().all(|shard| {
+                if machine.recorded(&shard) != loaded.recorded(&shard) {
+                    return false;
+                }
                 let grant =
                     |machine: &Coordinator| machine.allotment_of(&shard).and_then(|allotment| allotment.credits);
                 machine.plan_of(&shard) == loaded.plan_of(&shard) && grant(&machine) == grant(&loaded)

@@ -12,6 +12,7 @@ mod moves;
 mod peer;
 mod requests;
 mod shards;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 use cf_warm_pools::config::Config;
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::id::{ContainerId, SessionId};
+use cf_warm_pools::core::journal::Change;
 use cf_warm_pools::core::outcome::Outcome;
 use cf_warm_pools::core::plan::PlanVersion;
 
@@ -35,6 +37,7 @@ pub use moves::Move;
 use peer::PeerTruth;
 pub use requests::Fate;
 use requests::Requests;
+use told::Told;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,7 @@ pub struct Oracle {
     /// When an object's clock last jumped by more than the fence allows for.
     jumped: BTreeMap<Addr, Millis>,
     peer: PeerTruth,
+    told: Told,
 }
 
 impl Oracle {
@@ -237,6 +241,13 @@ impl Oracle {
         self.caps.put_in_force(in_force.version, in_force.config);
         for (promise, what) in broken {
             self.broken(now, promise, what);
+        }
+    }
+
+    /// The coordinator has written what has happened.
+    pub fn events_stored(&mut self, now: Millis, changes: &[&Change]) {
+        if let Some(what) = self.told.stored(changes) {
+            self.broken(now, "told-once", what);
         }
     }
 

@@ -4,6 +4,7 @@ use cf_warm_pools::config::Config;
 use cf_warm_pools::config::resolved::{Millis, PoolName};
 use cf_warm_pools::core::agent::{LeaseKey, Refusal as FenceRefusal};
 use cf_warm_pools::core::id::{ContainerId, Epoch, SessionId, ShardId, ShardIndex};
+use cf_warm_pools::core::journal::Batch;
 use cf_warm_pools::core::outcome::Refusal;
 use cf_warm_pools::core::plan::{Plan, PlanVersion};
 use cf_warm_pools::wire::agent::{LeaseReply, LeaseRequest, StartReply, StartRequest, Status};
@@ -78,6 +79,7 @@ pub enum Request {
     Receive(Box<Delivery>),
     // Of the coordinator.
     Report(Box<ShardReport>),
+    Record(Box<Batch>),
     Plan(PlanQuestion),
     PutConfig(Box<Config>),
     DeleteConfig,
@@ -131,6 +133,8 @@ pub enum Response {
     Pulled(PullReply),
     Received(Receipt),
     Reported(Box<ReportReply>),
+    /// The highest number that the coordinator has of the shard's batches.
+    Recorded(u64),
     RoutePlan(PlanReply),
     Put,
     View,
@@ -180,6 +184,8 @@ pub enum Then {
     Report,
     /// The same by one that has none, and callers that wait for it.
     FirstReport,
+    /// The coordinator was told what has happened, in the batch of this number.
+    Record(u64),
     /// The first shard was asked for its plan.
     SiblingPlan,
     /// A sibling was told that a container has stopped, for this call.

@@ -18,12 +18,14 @@
 //! | `GET /_warm/v1/config/history/{version}` | one of them with its `config`, or 404 |
 //! | `POST /_warm/v1/config/rollback` | of `{version}`: as `PUT` of that version's `config`, or 404 |
 //! | `GET /_warm/v1/audit?limit=` | `{entries: [{at, by, action, version, from}]}`, newest first |
+//! | `GET /_warm/v1/events` | `{events, next, dropped}`; with `Accept: text/event-stream`, a stream that goes on |
 //!
 //! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, or for `GET` the cookie of somebody who has signed in at the
 //! [`dashboard`](super::dashboard), which has the other paths under `/_warm/`. They are closed while the Worker has no such secret.
 //! Before a caller has shown the token, it learns nothing but that.
 
 mod config;
+mod events;
 mod openapi;
 mod pools;
 
@@ -165,6 +167,7 @@ async fn perform(request: &Request, env: &Env, call: Call) -> Answer {
         Call::ShowVersion(version) => config::show_version(env, &version).await,
         Call::RollBack => config::roll_back(request, env).await,
         Call::ShowAudit => config::audit(request, env).await,
+        Call::Events => events::list(request, env).await,
     }
 }
 

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 use cf_warm_pools::config::resolved::{Millis, ShardCount};
 use cf_warm_pools::core::id::{ContainerId, SessionId, ShardId};
+use cf_warm_pools::core::journal::Ended;
 use cf_warm_pools::core::outcome::Refusal;
 use cf_warm_pools::core::plan::Plan;
 use cf_warm_pools::core::shard::{
@@ -242,6 +243,10 @@ impl ShardObject {
                 self.pull(world, from, id, *plan);
             }
             Action::Deliver { to, delivery } => self.deliver(world, to, delivery),
+            Action::Record(batch) => {
+                let then = Then::Record(batch.number);
+                world.call(self.addr, Addr::Coordinator, Request::Record(batch), PEER_DEADLINE, then);
+            }
         }
     }
 
@@ -313,6 +318,14 @@ impl ShardObject {
                     finding => finding,
                 };
                 Input::CheckDone(container, finding)
+            }
+            Then::Record(number) => {
+                let ended = match answer {
+                    Ok(Response::Recorded(has)) => Ended::Answered(has),
+                    Ok(other) => unreachable!("not an answer to a batch of events: {other:?}"),
+                    Err(_) => Ended::Failed,
+                };
+                Input::Recorded { number, ended }
             }
             Then::Report => {
                 if let Ok(response) = answer {

@@ -198,7 +198,7 @@ impl<'e> CoordinatorClient<'e> {
     }
 
     /// A version that is kept, with its configuration as a document; none when it is not.
-    pub async fn record(&self, version: u64) -> Result<Option<Value>, CallError> {
+    pub async fn version_record(&self, version: u64) -> Result<Option<Value>, CallError> {
         receive(js::invoke(&self.stub()?, "getRecord", &[JsValue::from(version as f64)], DEADLINE).await?)
     }
 

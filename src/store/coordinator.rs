@@ -13,7 +13,7 @@ use crate::core::journal::Archive;
 use crate::core::plan::PlanVersion;
 use crate::core::sorted::Map;
 
-const MIGRATIONS: [&[&str]; 3] = [
+const MIGRATIONS: [&[&str]; 4] = [
     &["CREATE TABLE acknowledged (
         shard   TEXT PRIMARY KEY,
         version INTEGER NOT NULL,

@@ -39,7 +39,7 @@ mod view;
 use crate::config::resolved::{BindingName, Config, Millis, PoolName};
 use crate::core::allotment::{Allotment, ShardReport};
 use crate::core::id::ShardId;
-use crate::core::journal::{Archive, Batch, Change};
+use crate::core::journal::{self, Archive, Batch};
 use crate::core::mutants::{self, Mutant};
 use crate::core::plan::{PLAN_FORMAT, Plan, PlanVersion, Share};
 
@@ -116,7 +116,7 @@ pub enum Write {
     /// Insert a record, or replace that of its version; of older ones no more than [`KEPT_RECORDS`] and [`KEPT_CONFIGS`] are kept.
     PutRecord(Box<Record>),
     /// Insert, replace or delete a page of events.
-    Events(Change),
+    Events(journal::Change),
 }
 
 /// The coordinator machine.

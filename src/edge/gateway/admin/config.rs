@@ -105,7 +105,7 @@ impl Terms {
 
 /// A version that is kept.
 async fn kept(env: &Env, version: u64) -> Result<Value, Failure> {
-    let record = CoordinatorClient::new(env).record(version).await?;
+    let record = CoordinatorClient::new(env).version_record(version).await?;
     record.ok_or_else(|| unknown_version(&version.to_string()))
 }
 

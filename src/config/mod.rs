@@ -41,7 +41,7 @@ pub use difference::Difference;
 pub use errors::{ConfigError, ConfigErrors, ErrorCode, MAX_ERRORS};
 pub use resolved::{Config, Pool};
 #[cfg(test)]
-pub(crate) use schema::schema_of_document;
+pub(crate) use schema::{POOL_NAME, schema_of_document};
 
 use reader::{Reader, UnknownKeys};
 

@@ -14,7 +14,7 @@ use super::raw::RawConfig;
 use super::reader::camel_case;
 use super::resolved::{InstanceType, Millis};
 
-pub(super) const POOL_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
+pub(crate) const POOL_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
 pub(super) const BINDING: &str = "^[A-Za-z_$][A-Za-z0-9_$]{0,63}$";
 pub(super) const HOST: &str = r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$";
 pub(super) const ROUTE_PATH: &str = r"^/([^*?#\s]*|[^*?#\s]*/\*|\*)$";

@@ -15,6 +15,7 @@ pub(super) const CODES: &[(u16, &str, &str)] = &[
     (401, "unauthorized", "the token is missing or wrong"),
     (403, "admin_closed", "the Worker has no secret `ADMIN_TOKEN`"),
     (404, "no_container", "the id has no container"),
+    (404, "no_coordinator", "the Worker has no coordinator, which keeps the events"),
     (404, "not_found", "there is no such path"),
     (404, "unknown_pool", "the configuration has no such pool"),
     (404, "unknown_version", "the version is not kept"),

@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 
 use super::operation::{ID, Operation, POOL};
 use super::shapes::{
-    Acquired, Audit, Config, Found, Health, History, InForce, PoolStats, Pools, Rollback, Stopped, Valid,
+    Acquired, Audit, Config, Events, Found, Health, History, InForce, PoolStats, Pools, Rollback, Stopped, Valid,
     VersionWithConfig,
 };
+use crate::config::POOL_NAME;
 use crate::core::gateway::admin::Call;
+
+/// The highest number that an event can have.
+const MAX_SEQ: u64 = (1 << 53) - 1;
 
 /// What the operations are about.
 pub(super) const TAGS: [(&str, &str); 3] = [
@@ -109,6 +113,22 @@ operations! { schemas:
         .error(404, &["unknown_version"])
         .error(413, &["too_large"])
         .error(422, &["invalid_config"]),
+    Events => Operation::new("pools", "listEvents", "GET /_warm/v1/events", "What has happened")
+        .says(
+            "The last events, or those after one. With `Accept: text/event-stream` a stream that goes on, for five minutes at a time: \
+             `id` is `seq`, `event` is `kind`, `data` is the event in JSON; the header `Last-Event-ID` takes the place of `since`.",
+        )
+        .parameter("query", "pool", false, "Of this pool alone.", json!({ "type": "string", "pattern": POOL_NAME }), &POOL.into())
+        .parameter("query", "since", false, "Those after the event with this `seq`.", whole(0, Some(MAX_SEQ)), &0.into())
+        .parameter("query", "limit", false, "How many at most; 100 without it.", whole(1, Some(500)), &20.into())
+        .of_coordinator()
+        .error(400, &["bad_query"])
+        .error(404, &["unknown_pool", "no_coordinator"])
+        .media(
+            200,
+            "The events, oldest first.",
+            &[("application/json", &of::<Events>(schemas)), ("text/event-stream", &json_schema!({ "type": "string" }))],
+        ),
     ShowAudit => Operation::new("configuration", "showAudit", "GET /_warm/v1/audit", "Who changed the configuration")
         .parameter("query", "limit", false, "How many changes, the latest ones; 100 without it.", whole(1, Some(1_000)), &20.into())
         .of_coordinator()

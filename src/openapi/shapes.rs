@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::core::coordinator::{Action, Capacity, ConfigSource, Migration};
 use crate::core::failure::FailureClass;
 use crate::core::id::{ContainerId, ShardIndex};
+use crate::core::journal::Kind;
 use crate::core::outcome::{Outcome, Reason};
 use crate::core::sorted::Map;
 use crate::core::stats::MergedStats;
@@ -261,6 +262,61 @@ pub(super) struct VersionWithConfig {
 pub(super) struct Rollback {
     /// A version of the history.
     version: u64,
+}
+
+/// What has happened.
+#[derive(JsonSchema)]
+pub(super) struct Events {
+    /// Oldest first.
+    events: Vec<Event>,
+    /// What to ask for `since` the next time.
+    next: u64,
+    /// How many events are missing among these, because their shard could not keep them or because they are too old.
+    dropped: u64,
+}
+
+/// What has happened, with a key for each thing that applies.
+#[derive(JsonSchema)]
+struct Event {
+    /// Its number: a later event of the coordinator's store has a higher one.
+    seq: u64,
+    /// When, in ms since 1970, by the clock of the object where it happened.
+    at: u64,
+    pool: String,
+    #[schemars(with = "ShardIndex", skip_serializing_if = "Option::is_none")]
+    shard: Option<ShardIndex>,
+    kind: Kind,
+    #[schemars(with = "ContainerId", skip_serializing_if = "Option::is_none")]
+    container: Option<ContainerId>,
+    /// The epoch at which the container serves, or served, its id.
+    #[schemars(with = "u64", skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    /// Stands for that id: equal for equal ids of a pool.
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{16}$"), skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    #[schemars(with = "Outcome", skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    /// Why: a word that depends on the kind.
+    #[schemars(with = "String", skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What there is to say besides, for people.
+    #[schemars(with = "String", skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// The shard that it came from, or the count of shards that there were.
+    #[schemars(with = "u32", skip_serializing_if = "Option::is_none")]
+    from: Option<u32>,
+    /// The shard that it goes to, or the count of shards that there are.
+    #[schemars(with = "u32", skip_serializing_if = "Option::is_none")]
+    to: Option<u32>,
+    /// The most containers that the platform seems to have room for.
+    #[schemars(with = "u32", skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    /// The version of the configuration.
+    #[schemars(with = "u64", skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// How many events the shard could not keep before this one.
+    #[schemars(with = "u64", skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
 }
 
 /// Who changed the configuration.

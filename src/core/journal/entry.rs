@@ -11,6 +11,7 @@ use crate::core::route;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "EventKind", rename_all = "kebab-case"))]
 pub enum Kind {
     /// A container is ready, and warm.
     Started,

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod coordinator;
 pub mod headers;
+pub mod metrics;
 pub mod shard;
 
 /// The name of the one [`PoolCoordinator`](crate::PoolCoordinator) object.

@@ -11,6 +11,8 @@ pub enum Call {
     Healthz,
     /// `GET /_warm/openapi.json`
     OpenApi,
+    /// `GET /_warm/metrics`
+    Metrics,
     /// `GET /_warm/v1/pools`
     ListPools,
     /// `GET /_warm/v1/pools/{pool}`
@@ -72,6 +74,7 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
     match segments.as_slice() {
         ["healthz"] => only(method, "GET", "GET, HEAD", || Call::Healthz),
         ["openapi.json"] => only(method, "GET", "GET, HEAD", || Call::OpenApi),
+        ["metrics"] => only(method, "GET", "GET, HEAD", || Call::Metrics),
         ["v1", "pools"] => only(method, "GET", "GET, HEAD", || Call::ListPools),
         ["v1", "pools", name] => only(method, "GET", "GET, HEAD", || Call::ShowPool(pool(name))),
         ["v1", "pools", name, "shutdown-prewarmed"] => {
@@ -123,6 +126,7 @@ mod tests {
             ("GET", "/_warm/healthz", Call::Healthz),
             ("HEAD", "/_warm/healthz", Call::Healthz),
             ("GET", "/_warm/openapi.json", Call::OpenApi),
+            ("GET", "/_warm/metrics", Call::Metrics),
             ("GET", "/_warm/v1/pools", Call::ListPools),
             ("GET", "/_warm/v1/pools/python", Call::ShowPool(s("python"))),
             ("GET", "/_warm/v1/pools/python/ids/a%2Fb", Call::LookUp(s("python"), s("a/b"))),
@@ -153,6 +157,7 @@ mod tests {
             ("GET", "/_warm/v1/pools/a/ids/b/c", Miss::NotFound),
             ("GET", "/_warm/v1/pools/a/ids/%ff", Miss::BadEncoding),
             ("POST", "/_warm/healthz", Miss::MethodNotAllowed("GET, HEAD")),
+            ("POST", "/_warm/metrics", Miss::MethodNotAllowed("GET, HEAD")),
             ("GET", "/_warm/v1/pools/a/shutdown-prewarmed", Miss::MethodNotAllowed("POST")),
             ("GET", "/_warm/v1/config/rollback", Miss::MethodNotAllowed("POST")),
             ("GET", "/_warm/v1/config/history/7/8", Miss::NotFound),

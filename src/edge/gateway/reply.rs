@@ -15,8 +15,13 @@ pub fn json(status: u16, body: &Value) -> Result<Response, JsValue> {
 
 /// A JSON answer from its text.
 pub fn text(status: u16, body: &str) -> Result<Response, JsValue> {
+    typed(status, "application/json", body)
+}
+
+/// A text of another type.
+pub fn typed(status: u16, content_type: &str, body: &str) -> Result<Response, JsValue> {
     let headers = base_headers()?;
-    headers.set("content-type", "application/json")?;
+    headers.set("content-type", content_type)?;
     with_headers(status, Some(body), &headers)
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /_warm/healthz` | `{status, config: {version, source}, ..}`; open, and asks nobody |
 //! | `GET /_warm/openapi.json` | all of this, in the terms of OpenAPI 3.1 |
+//! | `GET /_warm/metrics` | the stats of all pools, as Prometheus reads them |
 //! | `GET /_warm/v1/pools` | `{pools: [stats]}` |
 //! | `GET /_warm/v1/pools/{pool}` | stats of the pool, with each shard's |
 //! | `GET /_warm/v1/pools/{pool}/ids/{id}` | `{container, reason?, shard}`, or 404; gives the id none |
@@ -27,6 +28,7 @@
 mod config;
 mod events;
 mod openapi;
+mod metrics;
 mod pools;
 
 use serde_json::json;
@@ -153,6 +155,7 @@ async fn perform(request: &Request, env: &Env, call: Call) -> Answer {
     match call {
         Call::Healthz => Ok(healthz(env)?),
         Call::OpenApi => openapi::show(),
+        Call::Metrics => metrics::scrape(env).await,
         Call::ListPools => pools::list(env).await,
         Call::ShowPool(name) => pools::show(env, &name).await,
         Call::LookUp(name, id) => pools::look_up(env, &name, &id).await,

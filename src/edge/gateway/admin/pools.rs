@@ -10,18 +10,34 @@ use crate::edge::bundled::bundled;
 use crate::edge::client::{self, Error, Pool, isolate};
 use crate::edge::gateway::reply;
 use crate::edge::join::join_all;
+use crate::edge::js::CallError;
 use crate::edge::rpc::CoordinatorClient;
 
 pub(super) async fn list(env: &Env) -> Answer {
     if !bundled(env).is_alone() {
         return Ok(reply::text(200, &CoordinatorClient::new(env).stats_json(None).await?)?);
     }
-    // Without a coordinator every pool is asked by itself.
+    Ok(reply::json(200, &json!({ "pools": ask_each(env).await? }))?)
+}
+
+/// The stats of every pool.
+pub(super) async fn documents(env: &Env) -> Result<Vec<Value>, Failure> {
+    if bundled(env).is_alone() {
+        return Ok(ask_each(env).await?);
+    }
+    let text = CoordinatorClient::new(env).stats_json(None).await?;
+    let mut answer: Value = serde_json::from_str(&text).map_err(|error| CallError::Threw(error.to_string()))?;
+    match answer.get_mut("pools").map(Value::take) {
+        Some(Value::Array(pools)) => Ok(pools),
+        _ => Err(CallError::Threw("the coordinator's answer has no pools".to_owned()).into()),
+    }
+}
+
+/// Without a coordinator every pool is asked by itself.
+async fn ask_each(env: &Env) -> Result<Vec<Value>, Error> {
     let config = isolate::config(env);
     let pools: Vec<Pool> = config.pools.keys().filter_map(|name| client::of(env, &config, name)).collect();
-    let stats: Vec<Value> =
-        join_all(pools.iter().map(Pool::stats_document)).await.into_iter().collect::<Result<_, _>>()?;
-    Ok(reply::json(200, &json!({ "pools": stats }))?)
+    join_all(pools.iter().map(Pool::stats_document)).await.into_iter().collect()
 }
 
 pub(super) async fn show(env: &Env, name: &str) -> Answer {

@@ -1,0 +1,12 @@
+//! The pools' numbers for Prometheus: one question to the coordinator for each scrape.
+
+use worker::Env;
+
+use super::{Answer, pools};
+use crate::edge::gateway::reply;
+use crate::wire::metrics::{CONTENT_TYPE, exposition};
+
+pub(super) async fn scrape(env: &Env) -> Answer {
+    let documents = pools::documents(env).await?;
+    Ok(reply::typed(200, CONTENT_TYPE, &exposition(&documents))?)
+}

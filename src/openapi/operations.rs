@@ -46,6 +46,9 @@ operations! { schemas:
         .json(200, "It runs.", &of::<Health>(schemas)),
     OpenApi => Operation::new("service", "describeApi", "GET /_warm/openapi.json", "This document")
         .json(200, "OpenAPI 3.1.", &json_schema!({ "type": "object", "required": ["openapi", "info", "paths"] })),
+    Metrics => Operation::new("service", "scrapeMetrics", "GET /_warm/metrics", "Every pool in numbers, for Prometheus")
+        .of_coordinator()
+        .media(200, "Prometheus's text format 0.0.4.", &[("text/plain", &json_schema!({ "type": "string" }))]),
     ListPools => Operation::new("pools", "listPools", "GET /_warm/v1/pools", "Every pool in numbers")
         .of_coordinator()
         .json(200, "Their numbers.", &of::<Pools>(schemas)),

@@ -108,7 +108,7 @@ describe("two pools under load", () => {
   test("it keeps what the reader does: focus, what is open, what is typed; and pauses when asked, or not seen", async () => {
     const { page, problems, close } = await open(browser);
     await signIn(page, server, "/_warm/pools/python");
-    await page.getByLabel("Id").fill("half an i");
+    await page.getByLabel("Id", { exact: true }).fill("half an i");
     await page.getByText("Shut down what is warm").click();
     await page.locator(".scroll").focus();
     const busy = load(server, ["python"]);
@@ -116,7 +116,7 @@ describe("two pools under load", () => {
       await updated(page);
       await updated(page);
       assert.equal(await page.evaluate(() => document.activeElement.className), "scroll");
-      assert.equal(await page.getByLabel("Id").inputValue(), "half an i");
+      assert.equal(await page.getByLabel("Id", { exact: true }).inputValue(), "half an i");
       assert.ok(await page.getByRole("button", { name: "Shut them down" }).isVisible());
       const updates = () => page.evaluate(() => document.body.dataset.updates);
       await page.getByRole("button", { name: "Pause updates" }).click();
@@ -149,7 +149,7 @@ describe("two pools under load", () => {
     await signIn(page, server, "/_warm/pools/python");
     assert.equal(await page.getByRole("link", { name: "Reload" }).count(), 1);
     const { container } = await acquire(server, "somebody", "python");
-    await page.getByLabel("Id").fill("somebody");
+    await page.getByLabel("Id", { exact: true }).fill("somebody");
     await page.getByRole("button", { name: "Look up" }).click();
     assert.match(await page.locator("#found").innerText(), new RegExp(container));
     await page.getByText("Shut down what is warm").click();
@@ -254,10 +254,10 @@ test("ids, messages of containers and whatever else others wrote are text", asyn
     await picture(page, "pool-broken", { fullPage: true });
     await page.goto(`${server.url}/_warm/pools/fine`);
     for (const id of [HOSTILE, `nobody ${HOSTILE}`]) {
-      await page.getByLabel("Id").fill(id);
+      await page.getByLabel("Id", { exact: true }).fill(id);
       await page.getByRole("button", { name: "Look up" }).click();
       await isText("the id");
-      assert.equal(await page.getByLabel("Id").inputValue(), id);
+      assert.equal(await page.getByLabel("Id", { exact: true }).inputValue(), id);
     }
     await picture(page, "pool-looked-up");
     await page.goto(`${server.url}/_warm/config`);

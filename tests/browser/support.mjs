@@ -1,11 +1,10 @@
 // What the tests of the dashboard share: a server, a browser, signing in, reading numbers off a page, and load.
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
 import { acquire, serveInMemory } from "../workerd/support.mjs";
 
@@ -23,7 +22,7 @@ export function serve(pools) {
 export function launch() {
   // As root Chromium has no sandbox; it sees nothing here but our own pages.
   const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "chromium", args });
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
 }
 
 /** A tab of its own, with everything that goes wrong in it in `problems`. */

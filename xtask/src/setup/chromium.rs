@@ -37,6 +37,12 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     Ok(found)
 }
 
+/// With its folder, which who starts it by name alone would have to find again.
 fn found() -> Option<PathBuf> {
-    NAMES.iter().map(PathBuf::from).find(|name| process::output(Command::new(name).arg("--version")).is_ok())
+    let path = std::env::var_os("PATH")?;
+    let programs = std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
+    programs.filter(|program| program.exists()).find(|program| {
+        let version = process::output(Command::new(program).arg("--version"));
+        version.is_ok()
+    })
 }

@@ -46,8 +46,10 @@ pub fn share(part: u64, whole: u64, fill: &str) -> Markup {
 pub fn shards(strip: &Strip) -> Markup {
     let full = Strip::FULL;
     let width = strip.bars.len() * 12;
+    // Few are wide enough to see, and many find room.
+    let shown = strip.bars.len() * (280 / strip.bars.len().max(1)).clamp(6, 26);
     html! {
-        svg.strip width=(width) height=(full) viewBox={ "0 0 " (width) " " (full) } preserveAspectRatio="none" role="img"
+        svg.strip width=(shown) height=(full) viewBox={ "0 0 " (width) " " (full) } preserveAspectRatio="none" role="img"
             aria-label=(strip.summary) {
             @for (at, (index, bars)) in strip.bars.iter().enumerate() {
                 g {
@@ -71,7 +73,7 @@ pub fn histogram(buckets: &[u64]) -> Markup {
     let most = buckets.iter().copied().max().unwrap_or_default().max(1);
     let width = buckets.len() * 5;
     html! {
-        svg.histogram width=(width) height="14" viewBox={ "0 0 " (width) " 14" } aria-hidden="true" {
+        svg.histogram height="14" preserveAspectRatio="none" viewBox={ "0 0 " (width) " 14" } aria-hidden="true" {
             @for (at, count) in buckets.iter().enumerate() {
                 @let height = if *count == 0 { 1 } else { (count * 14 / most).max(2) };
                 rect class=(if *count == 0 { "ground" } else { "fill-plain" }) x=(at * 5) y=(14 - height) width="4" height=(height) {}

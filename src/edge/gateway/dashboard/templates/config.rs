@@ -101,7 +101,7 @@ impl Page<'_> {
             section #change.change aria-labelledby="change-title" {
                 h2 #change-title { "What would change" }
                 @if differences.is_empty() { p role="status" { "Nothing: this is what is in force." } } @else {
-                    div.scroll tabindex="0" role="region" aria-labelledby="change-title" {
+                    div.scroll tabindex="0" role="group" aria-labelledby="change-title" {
                         table.grid.diff {
                             thead { tr { th scope="col" { "key" } th scope="col" { "now" } th scope="col" { "then" } } }
                             tbody {
@@ -182,12 +182,13 @@ impl Page<'_> {
                 @match &self.revisions {
                     None => { p.unknown { "Not known." } }
                     Some(revisions) => {
-                        div.scroll tabindex="0" role="region" aria-labelledby="history-title" {
+                        div.scroll tabindex="0" role="group" aria-labelledby="history-title" {
                             table.grid {
                                 thead {
                                     tr {
                                         th.n scope="col" { "version" }
-                                        @for name in ["since", "by", "how", ""] { th scope="col" { (name) } }
+                                        @for name in ["since", "by", "how"] { th scope="col" { (name) } }
+                                        td {}
                                     }
                                 }
                                 tbody { @for revision in revisions { (self.revision(visitor, revision)) } }

@@ -34,7 +34,7 @@ impl Page<'_> {
             (self.errors())
             section aria-labelledby="shards-title" {
                 h2 #shards-title { "Shards" }
-                div.scroll tabindex="0" role="region" aria-labelledby="shards-title" {
+                div.scroll tabindex="0" role="group" aria-labelledby="shards-title" {
                     table #shards.grid data-live { (shard_table(&pool.shards)) }
                 }
             }

@@ -88,7 +88,7 @@ pub struct World {
     lived: ByState<u64>,
     last_step: Millis,
     /// What the shard has told of itself last.
-    told: Option<ShardStats>,
+    last_stats: Option<ShardStats>,
 }
 
 struct Random(u64);
@@ -162,7 +162,7 @@ impl World {
             lost_until: Millis(0),
             lived: ByState::default(),
             last_step: now,
-            told: None,
+            last_stats: None,
         }
     }
 
@@ -238,7 +238,7 @@ impl World {
         self.step(Input::Tell);
         let told = self.shard.stats(self.now);
         self.check_told(&told);
-        self.told = Some(told.clone());
+        self.last_stats = Some(told.clone());
         told
     }
 
@@ -259,7 +259,7 @@ impl World {
 
     /// What is told is never less than what was told before.
     fn check_told(&self, now: &ShardStats) {
-        let Some(before) = &self.told else { return };
+        let Some(before) = &self.last_stats else { return };
         for (outcome, count) in &before.counters.outcomes {
             assert!(now.counters.outcomes.get(outcome) >= Some(count), "{outcome:?} went back from {count}");
         }

@@ -283,7 +283,7 @@ pub(super) mod tests {
         }
         assert_eq!(kept.seqs()[..2], [1, 2], "a busy pool does not push another's out");
         let of_busy = |row: &(&PageKey, &Page)| row.0.0 == pool("busy");
-        let forgotten = kept.rows.iter().filter(of_busy).next_back().unwrap().1.forgotten;
+        let forgotten = kept.rows.iter().rfind(of_busy).unwrap().1.forgotten;
         assert_eq!(forgotten + kept.seqs().len() as u64, 5_002, "what is gone is counted");
     }
 

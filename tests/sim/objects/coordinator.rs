@@ -7,7 +7,7 @@ use cf_warm_pools::core::coordinator::{
     Ask, Change, ConfigSource, Coordinator, Deployed, Effects, Input, LedgerRow, Registry, Write,
 };
 use cf_warm_pools::core::id::ShardId;
-use cf_warm_pools::core::journal::{Archive, Change, Page, PageKey};
+use cf_warm_pools::core::journal::{self, Archive, Page, PageKey};
 use cf_warm_pools::core::plan::PlanVersion;
 use cf_warm_pools::core::sorted::Map;
 use cf_warm_pools::wire::coordinator::{Allotment, PlanNews, PlanQuestion, PlanReply, ReportReply, ShardReport};
@@ -118,13 +118,13 @@ impl CoordinatorObject {
         world.set_alarm(Addr::Coordinator, memory.machine.next_timeout());
         let events = fx.writes.iter().filter_map(|write| match write {
             Write::Events(change) => Some(change),
-            Write::PutRegistry(_) | Write::PutAcknowledged(..) | Write::PutLedger(..) => None,
+            Write::PutRegistry(_) | Write::PutAcknowledged(..) | Write::PutLedger(..) | Write::PutRecord(_) => None,
         });
         world.oracle.events_stored(world.now, &events.collect::<Vec<_>>());
         for write in fx.writes {
             match write {
-                Write::Events(Change::Put(pool, page)) => drop(self.pages.insert((pool, page.first), *page)),
-                Write::Events(Change::Drop(key)) => drop(self.pages.remove(&key)),
+                Write::Events(journal::Change::Put(pool, page)) => drop(self.pages.insert((pool, page.first), *page)),
+                Write::Events(journal::Change::Drop(key)) => drop(self.pages.remove(&key)),
                 Write::PutRegistry(registry) => self.registry = *registry,
                 Write::PutAcknowledged(shard, version) => drop(self.acknowledged.insert(shard, version)),
                 Write::PutLedger(shard, row) => drop(self.ledger.insert(shard, row)),

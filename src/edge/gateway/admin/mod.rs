@@ -27,8 +27,8 @@
 
 mod config;
 mod events;
-mod openapi;
 mod metrics;
+mod openapi;
 mod pools;
 
 use serde_json::json;

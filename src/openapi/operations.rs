@@ -10,6 +10,7 @@ use super::shapes::{
 };
 use crate::config::POOL_NAME;
 use crate::core::gateway::admin::Call;
+use crate::core::gateway::change::MAX_ACTOR_LEN;
 
 /// The highest number that an event can have.
 const MAX_SEQ: u64 = (1 << 53) - 1;
@@ -151,8 +152,8 @@ fn whole(least: u64, most: Option<u64>) -> Value {
 /// May be made a condition, and is noted.
 fn changes(operation: Operation) -> Operation {
     let tag = r#"(W/)?"[!#-+.-~-]*""#;
-    let condition = json!({ "type": "string", "pattern": format!("^(\\*|{tag}(, *{tag})*)$") });
-    let actor = json!({ "type": "string", "pattern": "^[!-~]([ -~]{0,98}[!-~])?$" });
+    let condition = json!({ "type": "string", "pattern": format!("^(\\*|{tag}(, *{tag})*)?$") });
+    let actor = json!({ "type": "string", "maxLength": MAX_ACTOR_LEN });
     operation
         .parameter(
             "header",

@@ -1,5 +1,7 @@
 //! What a request of the admin API says beside its body when it changes the configuration: over which version, and who asks.
 
+use serde_json::Value;
+
 /// The most characters of the name of who asks.
 pub const MAX_ACTOR_LEN: usize = 100;
 /// How many entries of the audit log are shown when the request does not say, and at most.
@@ -48,6 +50,17 @@ pub fn actor(claimed: Option<&str>, let_in: Option<&str>) -> Result<String, Stri
     Ok(if let_in.is_empty() { "admin".to_owned() } else { let_in })
 }
 
+/// The version that the body of a request wants to go back to, `{"version": 12}`; none when it says anything else, for a key that is
+/// not heeded might be what the caller relies on.
+pub fn version_to_restore(body: &str) -> Option<u64> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let fields = body.as_object().filter(|fields| fields.len() == 1)?;
+    let version = fields.get("version")?;
+    // In JSON 12.0 is the same number. Versions stay below 2^53, so that they are exact.
+    let whole = |number: &f64| number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(number);
+    version.as_u64().or_else(|| version.as_f64().filter(whole).map(|number| number as u64))
+}
+
 /// How many entries of the audit log are asked for, by the query of a URL.
 ///
 /// # Errors
@@ -58,13 +71,33 @@ pub fn audit_limit(query: Option<&str>) -> Result<u32, String> {
     let Some(limit) = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == "limit") else {
         return Ok(DEFAULT_LIMIT);
     };
-    let limit = limit.1.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    let digits = Some(limit.1).filter(|limit| limit.bytes().all(|byte| byte.is_ascii_digit()));
+    let limit = digits.and_then(|limit| limit.parse().ok()).filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| format!("limit is a whole number from 1 to {MAX_LIMIT}; without it, it is {DEFAULT_LIMIT}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_to_go_back_to_is_a_whole_number_however_it_is_written() {
+        for (body, expected) in [
+            (r#"{"version":12}"#, Some(12)),
+            (r#"{"version":12.0}"#, Some(12)),
+            (r#"{"version":1.2e1}"#, Some(12)),
+            (r#"{"version":12.5}"#, None),
+            (r#"{"version":-1}"#, None),
+            (r#"{"version":1e300}"#, None),
+            (r#"{"version":"12"}"#, None),
+            (r#"{"version":12,"force":true}"#, None),
+            (r"{}", None),
+            (r"12", None),
+            ("", None),
+        ] {
+            assert_eq!(version_to_restore(body), expected, "{body}");
+        }
+    }
 
     #[test]
     fn a_condition_is_heeded_or_refused_and_never_overlooked() {

@@ -10,7 +10,7 @@ use crate::config::limits::MAX_CONFIG_BYTES;
 use crate::config::resolved::{PoolName, ShardCount};
 use crate::config::{Config, ConfigError, ConfigErrors, WranglerBindings, missing_bindings, parse_json, parse_value};
 use crate::core::gateway::Target;
-use crate::core::gateway::change::{actor, audit_limit, expected_versions};
+use crate::core::gateway::change::{actor, audit_limit, expected_versions, version_to_restore};
 use crate::edge::client::isolate;
 use crate::edge::gateway::body::{self, BodyError};
 use crate::edge::gateway::reply;
@@ -54,10 +54,7 @@ pub(super) async fn show_version(env: &Env, version: &str) -> Answer {
 pub(super) async fn roll_back(request: &Request, env: &Env) -> Answer {
     let terms = Terms::of(request)?;
     let text = read_body(request, MAX_ROLLBACK_BYTES).await?;
-    let body: Value = serde_json::from_str(&text).unwrap_or_default();
-    // One key that is not heeded might be what the caller relies on.
-    let fields = body.as_object().filter(|fields| fields.len() == 1);
-    let Some(version) = fields.and_then(|fields| fields.get("version")?.as_u64()) else {
+    let Some(version) = version_to_restore(&text) else {
         let message = "send the version to go back to, a number: {\"version\": 12}";
         return Err(Failure::told(reply::error(400, "bad_body", message, &[])));
     };

@@ -154,7 +154,7 @@ mod tests {
                 change("routes[1]", None, Some(r#""r""#)),
             ]
         );
-        assert_eq!(changes(&from, &from), []);
+        assert!(changes(&from, &from).is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn maybe(number: Option<u64>) -> String {
     number.map_or_else(|| UNKNOWN.to_owned(), count)
 }
 
-/// A duration in seconds, in two or three digits: `4 ms`, `1.25 s`, `90 s`.
+/// A duration in seconds, in two or three digits: `4.2 ms`, `250 ms`, `1.25 s`, `12.3 s`.
 pub fn seconds(seconds: f64) -> String {
     let ms = seconds * 1000.0;
     match seconds {

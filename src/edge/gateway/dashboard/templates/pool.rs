@@ -26,7 +26,10 @@ impl Page<'_> {
                 div #limits data-live { (pool_parts::limits(pool)) }
             }
             (self.notice())
-            section #pool.pool data-live data-pool=(pool.name) aria-label="In numbers" { (pool_parts::blocks(pool)) }
+            section #pool.pool data-live data-pool=(pool.name) aria-labelledby="numbers-title" {
+                h2 #numbers-title.hidden { "In numbers" }
+                (pool_parts::blocks(pool))
+            }
             div.actions {
                 (self.look_up(visitor))
                 (self.shutdown(visitor))

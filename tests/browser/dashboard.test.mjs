@@ -40,6 +40,13 @@ function assertShown(seen, document, what) {
   for (const [name, number] of Object.entries(expected(document))) assert.equal(seen[name], number, `${what}: ${name}`);
 }
 
+/** The page has the last events that the API tells, newest first. */
+async function assertTimeline(page, server) {
+  const { events } = await (await server.admin("/_warm/v1/events?limit=25")).json();
+  const kinds = await page.locator(".timeline .kind").allInnerTexts();
+  assert.deepEqual(kinds, events.map(({ kind }) => kind).reverse());
+}
+
 describe("two pools under load", () => {
   let server;
   before(async () => {
@@ -86,6 +93,7 @@ describe("two pools under load", () => {
     }, 40_000);
     await updated(page);
     const seen = await shown(page);
+    await assertTimeline(page, server);
     for (const name of ["python", "render"]) {
       assertShown(seen[name], final[name], name);
       // And the API tells what happened: the load's own count.

@@ -43,6 +43,7 @@ fn a_container_that_ignores_sigterm_is_destroyed_at_the_deadline() {
     world.run_for(Millis::from_secs(2));
     assert!(!world.containers[&container].running);
     assert_eq!(world.counts(), (0, 0, 0, 0));
+    world.run_for(Millis::from_secs(2));
     assert_eq!(world.shard.next_timeout(), None, "nothing is due, so no alarm");
 }
 

@@ -106,7 +106,8 @@ fn an_empty_pool_has_no_alarm() {
     world.get("alice");
     assert!(world.shard.next_timeout().is_some());
     world.step(Input::Release(id("alice")));
-    world.run_for(Millis::from_secs(1));
+    // And the coordinator has been told of it.
+    world.run_for(Millis::from_secs(3));
     assert_eq!(world.shard.next_timeout(), None);
 }
 

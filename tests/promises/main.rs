@@ -27,6 +27,7 @@ mod resharding;
 mod shard_credits;
 mod single;
 mod sticky;
+mod told;
 mod unknown_is_not_dead;
 mod unwedgeable;
 mod warm_shares;

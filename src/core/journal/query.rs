@@ -164,7 +164,7 @@ mod tests {
     fn what_is_missing_is_told() {
         let mut kept = kept();
         kept.take("slow/0", 1_000, 7, 1);
-        assert_eq!(ask(&kept, &query(None, None, 1)), (vec![481], 481, 7, 1), "the shard could not keep it");
+        assert_eq!(ask(&kept, &query(None, None, 1)), (vec![481], 481, 7, 2), "the shard could not keep it");
         for number in 1_000..1_100 {
             kept.take("busy/0", number, 0, 64);
         }

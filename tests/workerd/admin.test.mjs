@@ -6,6 +6,7 @@ import { acquire, full, lookup, moved, pools, put, rpc, serve, sleep, stats, unt
 
 const PATHS = [
   ["GET", "/_warm/openapi.json"],
+  ["GET", "/_warm/metrics"],
   ["GET", "/_warm/v1/pools"],
   ["GET", "/_warm/v1/pools/p"],
   ["GET", "/_warm/v1/pools/p/ids/a"],

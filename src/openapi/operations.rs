@@ -12,8 +12,8 @@ use crate::config::POOL_NAME;
 use crate::core::gateway::admin::Call;
 use crate::core::gateway::change::MAX_ACTOR_LEN;
 
-/// The highest number that an event can have.
-const MAX_SEQ: u64 = (1 << 53) - 1;
+/// The highest version, and number of an event: readers of JSON know no higher ones exactly.
+const MAX_EXACT: u64 = (1 << 53) - 1;
 
 /// What the operations are about.
 pub(super) const TAGS: [(&str, &str); 3] = [
@@ -103,7 +103,7 @@ operations! { schemas:
     ShowVersion("1") => Operation::new(
         "configuration", "showVersion", "GET /_warm/v1/config/history/{version}", "A version and its configuration",
     )
-        .parameter("path", "version", true, "A version of the history.", whole(0, None), &1.into())
+        .parameter("path", "version", true, "A version of the history.", whole(0, MAX_EXACT), &1.into())
         .of_coordinator()
         .error(400, &["bad_encoding"])
         .error(404, &["unknown_version"])
@@ -123,8 +123,8 @@ operations! { schemas:
              `id` is `seq`, `event` is `kind`, `data` is the event in JSON; the header `Last-Event-ID` takes the place of `since`.",
         )
         .parameter("query", "pool", false, "Of this pool alone.", json!({ "type": "string", "pattern": POOL_NAME }), &POOL.into())
-        .parameter("query", "since", false, "Those after the event with this `seq`.", whole(0, Some(MAX_SEQ)), &0.into())
-        .parameter("query", "limit", false, "How many at most; 100 without it.", whole(1, Some(500)), &20.into())
+        .parameter("query", "since", false, "Those after the event with this `seq`.", whole(0, MAX_EXACT), &0.into())
+        .parameter("query", "limit", false, "How many at most; 100 without it.", whole(1, 500), &20.into())
         .of_coordinator()
         .error(400, &["bad_query"])
         .error(404, &["unknown_pool", "no_coordinator"])
@@ -134,19 +134,15 @@ operations! { schemas:
             &[("application/json", &of::<Events>(schemas)), ("text/event-stream", &json_schema!({ "type": "string" }))],
         ),
     ShowAudit => Operation::new("configuration", "showAudit", "GET /_warm/v1/audit", "Who changed the configuration")
-        .parameter("query", "limit", false, "How many changes, the latest ones; 100 without it.", whole(1, Some(1_000)), &20.into())
+        .parameter("query", "limit", false, "How many changes, the latest ones; 100 without it.", whole(1, 1_000), &20.into())
         .of_coordinator()
         .error(400, &["bad_query"])
         .json(200, "The latest changes.", &of::<Audit>(schemas)),
 }
 
 /// A whole number.
-fn whole(least: u64, most: Option<u64>) -> Value {
-    let mut schema = json!({ "type": "integer", "minimum": least });
-    if let Some(most) = most {
-        schema["maximum"] = most.into();
-    }
-    schema
+fn whole(least: u64, most: u64) -> Value {
+    json!({ "type": "integer", "minimum": least, "maximum": most })
 }
 
 /// May be made a condition, and is noted.

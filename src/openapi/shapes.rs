@@ -261,6 +261,7 @@ pub(super) struct VersionWithConfig {
 #[schemars(deny_unknown_fields)]
 pub(super) struct Rollback {
     /// A version of the history.
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
     version: u64,
 }
 

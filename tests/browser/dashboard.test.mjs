@@ -79,6 +79,8 @@ describe("two pools under load", () => {
         }
       }
       await picture(page, "overview-light", { fullPage: true });
+      // What docs/dashboard.png was made of.
+      await picture(page, "readme", { fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 1180 } });
       await page.emulateMedia({ colorScheme: "dark" });
       await picture(page, "overview-dark", { fullPage: true });
     } finally {

@@ -71,7 +71,7 @@ fn a_migration_that_ends_makes_what_was_seen_before_stale() {
 }
 
 #[test]
-fn a_change_that_changes_nothing_makes_no_version() {
+fn a_change_that_changes_nothing_and_names_no_version_makes_none() {
     let mut desk = Desk::with(keeping(1));
     desk.step(put(keeping(1)));
     assert_eq!(desk.machine.source(), ConfigSource::Admin, "from now on no deploy changes it: that is a change");
@@ -86,6 +86,19 @@ fn a_change_that_changes_nothing_makes_no_version() {
     let (version, records) = (desk.version(), desk.records.len());
     let fx = desk.step(asked(Ask::Drop, None));
     assert_eq!((desk.version(), desk.records.len(), fx.writes), (version, records, Vec::new()));
+}
+
+#[test]
+fn of_two_changes_over_the_same_version_one_is_made_also_when_one_changes_nothing() {
+    let mut desk = Desk::with(keeping(1));
+    for nothing in [Ask::Drop, Ask::Put(keeping(2)), Ask::RollBack(keeping(2), 2)] {
+        if nothing != Ask::Drop {
+            desk.step(put(keeping(2)));
+        }
+        let seen = desk.version().version;
+        assert_eq!(desk.step(asked(nothing, Some(seen))).stale, None);
+        assert_eq!(desk.step(asked(Ask::Put(keeping(3)), Some(seen))).stale, Some(Stale { version: seen + 1 }));
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ describe("a change of the configuration", () => {
   test("of changes that race over one version exactly one is made", async () => {
     for (let round = 0; round < 5; round++) {
       const { etag, body } = await shown();
+      // One of them is of what is in force already, from the second round on.
       const racing = Array.from({ length: 8 }, (_, n) => keeping(2 + n));
       const answers = await Promise.all(racing.map((config) => call("PUT", CONFIG, { body: config, "if-match": etag })));
       const made = answers.filter(({ status }) => status === 200);

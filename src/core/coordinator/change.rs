@@ -1,8 +1,8 @@
 //! What the admin API asks to be changed of the configuration.
 //!
 //! A change names the versions that its caller has seen in force, and is refused when none of them is by the time it would be
-//! made: of two that were asked for over the same version, one is made. One that would leave everything as it is, is not made:
-//! the version stays, and nobody is told anything.
+//! made: of two that were asked for over the same version, one is made. One that names no version and would leave everything as it is,
+//! is not made: the version stays, and nobody is told anything.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ impl Coordinator {
     pub(super) fn change(&mut self, change: Change) -> Result<(), Stale> {
         let Change { ask, expected, by } = change;
         let version = self.registry.version;
-        if expected.is_some_and(|expected| !expected.contains(&version)) {
+        if expected.as_ref().is_some_and(|expected| !expected.contains(&version)) {
             return Err(Stale { version });
         }
         let (admin, action, restores) = match ask {
@@ -62,7 +62,8 @@ impl Coordinator {
             Ask::RollBack(config, restores) => (Some(config), Action::RolledBack, Some(restores)),
             Ask::Drop => (None, Action::Dropped, None),
         };
-        if self.registry.admin != admin {
+        // Left as it is, a version that was named could be replaced by another who named it too.
+        if self.registry.admin != admin || expected.is_some() {
             self.registry.admin = admin;
             self.put_in_force();
             self.record(action, by, Some(version), restores);

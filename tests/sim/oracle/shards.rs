@@ -41,8 +41,11 @@ impl Oracle {
             Write::PutPlan(_) | Write::PutCredits(_) | Write::PutTarget(_) | Write::PutChannel(..) => 0,
             Write::PutContainer(row) if matches!(row.state, State::Assigned { .. }) => 2,
             Write::PutContainer(_) | Write::DeleteContainer(_) => 1,
-            Write::PutSpec(..) | Write::DeleteSpec(_) | Write::PutEpochCeiling(_) | Write::PutGate(_) => 3,
-            Write::PutCounters(_) => 3,
+            Write::PutSpec(..)
+            | Write::DeleteSpec(_)
+            | Write::PutEpochCeiling(_)
+            | Write::PutGate(_)
+            | Write::PutCounters(_) => 3,
         };
         let mut in_turn: Vec<&Write> = writes.iter().collect();
         in_turn.sort_by_key(turn);
@@ -63,9 +66,11 @@ impl Oracle {
                 }
                 Write::PutCredits(credits) => caps.put_credits(shard, credits.clone()),
                 Write::PutTarget(target) => books.put_target(shard, *target),
-                Write::PutSpec(..) | Write::DeleteSpec(_) | Write::PutEpochCeiling(_) | Write::PutGate(_) => {}
-                // What is counted decides nothing.
-                Write::PutCounters(_) => {}
+                Write::PutSpec(..)
+                | Write::DeleteSpec(_)
+                | Write::PutEpochCeiling(_)
+                | Write::PutGate(_)
+                | Write::PutCounters(_) => {}
                 Write::PutChannel(sibling, channel) => caps.put_channel(shard, sibling.0, *channel),
             }
         }

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::parse_json;
 use crate::config::resolved::{Pool, PoolName, Prices};
 use crate::core::failure::FailureClass;
 use crate::core::id::ShardId;
@@ -21,8 +20,7 @@ fn name() -> PoolName {
 }
 
 fn pool() -> Pool {
-    let config = parse_json(r#"{"pools": {"p": {"container": "C", "warm_target": 7}}}"#).unwrap();
-    config.pools.into_values().next().unwrap()
+    serde_json::from_value(json!({"container": "C", "warm_target": 7})).unwrap()
 }
 
 fn merged(answers: Answers) -> MergedStats {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { missing, ops, promtool, Prometheus, read } from "./prometheus.mjs";
-import { acquire, full, pools, serve, stats, until } from "./support.mjs";
+import { acquire, full, pools, rpc, serve, stats, until } from "./support.mjs";
 
 const STATES = ["starting", "warm", "assigned", "draining", "moving"];
 
@@ -188,6 +188,18 @@ describe("a pool that is used", () => {
       return health.every(([, health]) => health === "ok");
     });
     assert.deepEqual(rules.filter(({ state }) => state !== "inactive").map(({ name }) => name), []);
+  });
+
+  test("a shard that is silent is seen, and what it has counted stays in the sums", async () => {
+    const before = await scrape(server);
+    await rpc(server, "WARM_POOL", "p/1", "mute");
+    const now = await scrape(server);
+    const of = (samples) => [0, 1].map((shard) => samples.get(`warm_pool_shard_up{pool="p",shard="${shard}"}`));
+    assert.deepEqual([of(before), of(now)], [[1, 1], [1, 0]]);
+    assert.equal(now.get('warm_pool_shards_missing{pool="p"}'), 1);
+    assert.ok(!now.has('warm_pool_shard_containers{pool="p",shard="1"}'), "what it has is not guessed");
+    const acquires = ([series]) => series.startsWith("warm_pool_acquires_total{");
+    assert.deepEqual([...now].filter(acquires), [...before].filter(acquires));
   });
 
   test("what was counted is counted on after a crash", async () => {

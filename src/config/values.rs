@@ -60,7 +60,7 @@ fn whole_number(range: &RangeInclusive<u64>, value: &Value) -> Result<u64, Fault
     Err(Fault::new(code, format!("must be {}; it is {number}", allowed())))
 }
 
-/// A price in US dollars, in the unit of [`Prices`](super::resolved::Prices).
+/// A price in US dollars, in the unit of [`Prices`].
 pub(super) fn price(value: &Value) -> Result<u64, Fault> {
     let (from, to) = (*limits::PRICE.start() as f64, *limits::PRICE.end() as f64);
     fraction(value, from, to, Prices::PER_DOLLAR)

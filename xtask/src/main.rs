@@ -79,6 +79,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Setup => {
             set_up()?;
             setup::for_openapi(&workspace)?;
+            setup::for_metrics(&workspace)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Build => {

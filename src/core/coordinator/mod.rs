@@ -14,7 +14,7 @@
 //!   a shard has to be told besides is under way, timed, or told by the reply to its next report.
 //!
 //! Durable are the [`Registry`], what each shard has acknowledged, a [`LedgerRow`] per shard, and the last of what has
-//! happened in each pool (see [`journal`](crate::core::journal)), which changes nothing. What shards say of
+//! happened in each pool (see [`journal`]), which changes nothing. What shards say of
 //! themselves is not: it is heard anew.
 //!
 //! Never on the path of a request: shards and gateways go on with what they have when it does not answer. A step costs what the

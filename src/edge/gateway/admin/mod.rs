@@ -22,7 +22,7 @@
 //! | `GET /_warm/v1/events` | `{events, next, dropped}`; with `Accept: text/event-stream`, a stream that goes on |
 //!
 //! All but the first need `Authorization: Bearer $ADMIN_TOKEN`, or for `GET` the cookie of somebody who has signed in at the
-//! [`dashboard`](super::dashboard), which has the other paths under `/_warm/`. They are closed while the Worker has no such secret.
+//! [`dashboard`], which has the other paths under `/_warm/`. They are closed while the Worker has no such secret.
 //! Before a caller has shown the token, it learns nothing but that.
 
 mod config;

@@ -90,8 +90,8 @@ fn why(pool: &PoolView<'_>) -> Markup {
     let is_calm = pool.reasons.is_empty() && pool.refusals.is_empty() && pool.starts_failed.is_empty();
     html! {
         div.block {
-            h3 { "Why not warm" }
-            @if is_calm { p.weak { "Always warm, nobody refused, no start failed." } } @else {
+            h3 { "Why cold or replaced" }
+            @if is_calm { p.weak { "None cold or replaced, nobody refused, no start failed." } } @else {
                 table.counts {
                     (rows("reason", "", &pool.reasons))
                     (rows("refusal", "refused: ", &pool.refusals))

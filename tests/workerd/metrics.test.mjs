@@ -3,17 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { missing, ops, promtool, Prometheus, read } from "./prometheus.mjs";
-import { acquire, full, pools, rpc, serve, stats, until } from "./support.mjs";
+import { acquire, full, pools, rpc, scrape, serve, stats, until } from "./support.mjs";
 
 const STATES = ["starting", "warm", "assigned", "draining", "moving"];
-
-/** The samples of a scrape, by name and labels as written. */
-async function scrape(server) {
-  const answer = await server.admin("/_warm/metrics");
-  assert.equal(answer.status, 200);
-  const lines = (await answer.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(lines.map((line) => line.split(/ (?=[^ ]*$)/)).map(([series, value]) => [series, Number(value)]));
-}
 
 /** The metrics that a text names, without the endings of histograms. */
 function named(text) {

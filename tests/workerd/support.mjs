@@ -178,3 +178,11 @@ export function full(server, pool = "p") {
 export function sleep(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+/** The samples of a scrape, by name and labels as written. */
+export async function scrape(server) {
+  const answer = await server.admin("/_warm/metrics");
+  assert.equal(answer.status, 200);
+  const lines = (await answer.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(lines.map((line) => line.split(/ (?=[^ ]*$)/)).map(([series, value]) => [series, Number(value)]));
+}

@@ -178,8 +178,10 @@ fn run_suite(
             }
             images::build_programs(workspace)?;
             images::build_sandbox(workspace)?;
+            let browser = chromium::ensure(workspace)?;
             let host = engine.as_ref().map(Engine::host);
-            let variables: Vec<_> = host.iter().map(|host| ("DOCKER_HOST", OsStr::new(host))).collect();
+            let mut variables = vec![(chromium::VARIABLE, browser.as_os_str())];
+            variables.extend(host.iter().map(|host| ("DOCKER_HOST", OsStr::new(host))));
             scripts::run(workspace, tools, suite.name(), &variables).map(Outcome::Ran)
         }
     }

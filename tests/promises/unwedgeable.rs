@@ -152,6 +152,8 @@ fn a_shard_starts_what_its_plan_says_though_no_row_has_that_spec() {
     let world = World::warm(r#""warm_target": 1"#);
     let rows = Rows {
         specs: world.rows.specs.iter().map(|(&id, spec)| (id, spec.clone())).take(0).collect(),
+        // What that shard has counted, the other world has not seen.
+        counters: Default::default(),
         ..world.rows.clone()
     };
     let mut other = World::new(r#""warm_target": 1"#);

@@ -61,8 +61,9 @@ describe("a pool of two shards", () => {
 
   test("a container that changes hands is lent by one shard and borrowed by the other", async () => {
     const [borrowed] = await until("one is borrowed", async () => {
-      await full(server);
       for (const shard of [0, 1]) {
+        // Whichever has the stock, the other has none, and borrows.
+        await full(server);
         const [id] = await idsOf(server, shard, 1, `borrows-${Date.now()}`);
         if ((await acquire(server, id)).outcome === "borrowed") return found(server, "it is told", of("borrowed"));
       }

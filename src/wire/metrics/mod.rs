@@ -7,10 +7,11 @@
 
 mod exposition;
 
-use serde_json::{Number, Value};
+use prometheus::proto::Metric;
+use serde_json::Value;
 
 pub use self::exposition::CONTENT_TYPE;
-use self::exposition::{Exposition, Family, Kind};
+use self::exposition::{Exposition, Kind, Labels, counter, gauge};
 use crate::core::failure::FailureClass;
 use crate::core::outcome::{Outcome, Reason, RefusalCode};
 use crate::core::stats::BOUNDS;
@@ -47,7 +48,11 @@ const FAILURES: [FailureClass; 6] = [
 ];
 
 /// The text for a scrape, of the stats documents of all pools.
-pub fn exposition(documents: &[Value]) -> String {
+///
+/// # Errors
+///
+/// None in practice: every number can be told.
+pub fn exposition(documents: &[Value]) -> prometheus::Result<String> {
     let named = |document| Some(Pool { name: text(document, "name")?, document });
     let pools: Vec<Pool<'_>> = documents.iter().filter_map(named).collect();
     let known: Vec<Pool<'_>> = pools.iter().copied().filter(Pool::knows_its_counters).collect();
@@ -73,231 +78,160 @@ impl Pool<'_> {
 }
 
 fn gauges(out: &mut Exposition, pools: &[Pool<'_>]) {
-    let mut family = out.family("warm_pool_containers", Kind::Gauge, "Containers on the books, by state.");
-    for Pool { name, document } in pools {
-        for state in STATES {
-            put(&mut family, &[("pool", name), ("state", state)], document.get(state));
-        }
+    let of_state =
+        |pool: &Pool<'_>, state| Some(gauge(&[("pool", pool.name), ("state", state)], number(pool.document, state)?));
+    let containers = pools.iter().flat_map(|pool| STATES.iter().filter_map(|state| of_state(pool, state)));
+    let help = "Containers on the books, by state.";
+    out.family("warm_pool_containers", Kind::Gauge, help, containers.collect());
+    type Told = fn(&Value) -> Option<f64>;
+    let families: [(&str, &str, Told); 5] = [
+        ("warm_pool_warm_target", "How many containers are to be warm.", |document| number(document, "warmTarget")),
+        ("warm_pool_max_instances", "The most containers that the pool may have, where that is limited.", |document| {
+            number(document, "maxInstances")
+        }),
+        ("warm_pool_waiting", "Callers that wait for a container.", |document| number(document, "waiting")),
+        ("warm_pool_shards_missing", "Shards that did not answer; their containers are in no sum.", |document| {
+            Some(list(document, "missing")?.len() as f64)
+        }),
+        ("warm_pool_migrating", "1 while containers move because the shard count was changed.", |document| {
+            Some(f64::from(u8::from(!document.get("migration")?.is_null())))
+        }),
+    ];
+    for (name, help, told) in families {
+        let samples = pools.iter().filter_map(|pool| Some(gauge(&[("pool", pool.name)], told(pool.document)?)));
+        out.family(name, Kind::Gauge, help, samples.collect());
     }
-    for (metric, key, help) in [
-        ("warm_pool_warm_target", "warmTarget", "How many containers are to be warm."),
-        (
-            "warm_pool_max_instances",
-            "maxInstances",
-            "The most containers that the pool may have, where that is limited.",
-        ),
-        ("warm_pool_waiting", "waiting", "Callers that wait for a container."),
-    ] {
-        let mut family = out.family(metric, Kind::Gauge, help);
-        for Pool { name, document } in pools {
-            put(&mut family, &[("pool", name)], document.get(key));
-        }
-    }
-    let mut family = out.family(
-        "warm_pool_shards_missing",
-        Kind::Gauge,
-        "Shards that did not answer; their containers are in no sum.",
-    );
-    for Pool { name, document } in pools {
-        if let Some(missing) = document.get("missing").and_then(Value::as_array) {
-            family.sample(&[("pool", name)], &missing.len());
-        }
-    }
-    let mut family =
-        out.family("warm_pool_migrating", Kind::Gauge, "1 while containers move because the shard count was changed.");
-    for Pool { name, document } in pools {
-        if let Some(migration) = document.get("migration") {
-            family.sample(&[("pool", name)], &u8::from(!migration.is_null()));
-        }
-    }
-    let mut family = out.family(
-        "warm_pool_cost_dollars_per_hour",
-        Kind::Gauge,
-        "What memory and disk of the containers cost in an hour: busy, those that serve an id; idle, all others.",
-    );
-    for pool in pools {
-        costs(&mut family, pool, "perHour", "idlePerHour");
-    }
+    let costs = pools.iter().flat_map(|pool| costs(pool, gauge, "perHour", "idlePerHour"));
+    let help =
+        "What memory and disk of the containers cost in an hour: busy, those that serve an id; idle, all others.";
+    out.family("warm_pool_cost_dollars_per_hour", Kind::Gauge, help, costs.collect());
 }
 
 fn counters(out: &mut Exposition, pools: &[Pool<'_>]) {
-    let mut family = out.family(
-        "warm_pool_acquires_total",
-        Kind::Counter,
-        "Answers to those who asked for an id's container, by how it was had, and why not at once.",
-    );
-    for pool in pools {
-        acquires(&mut family, pool);
-    }
-    let mut family = out.family(
-        "warm_pool_starts_total",
-        Kind::Counter,
-        "Starts by what came of them: ready, how they failed, or retried because the answer proved nothing.",
-    );
-    for Pool { name, document } in pools {
-        let Some(starts) = document.get("starts") else { continue };
-        for result in ["ready", "retried"] {
-            put(&mut family, &[("pool", name), ("result", result)], starts.get(result));
-        }
-        for class in FAILURES.map(FailureClass::as_str) {
-            let count = starts.get("failed").and_then(|failed| failed.get(class));
-            put_or_zero(&mut family, &[("pool", name), ("result", class)], count);
-        }
-    }
-    let mut family = out.family(
-        "warm_pool_container_seconds_total",
-        Kind::Counter,
-        "How long containers were in each state, together, in seconds.",
-    );
-    for Pool { name, document } in pools {
-        for state in STATES {
-            let seconds = document.get("containerSeconds").and_then(|seconds| seconds.get(state));
-            put(&mut family, &[("pool", name), ("state", state)], seconds);
-        }
-    }
-    let mut family = out.family(
-        "warm_pool_cost_dollars_total",
-        Kind::Counter,
-        "What memory and disk of the containers have cost by the present instance type and prices; jumps when those are changed.",
-    );
-    for pool in pools {
-        costs(&mut family, pool, "soFar", "idleSoFar");
-    }
+    let help = "Answers to those who asked for an id's container, by how it was had, and why not at once.";
+    out.family("warm_pool_acquires_total", Kind::Counter, help, pools.iter().flat_map(acquires).collect());
+    let help = "Starts by what came of them: ready, how they failed, or retried because the answer proved nothing.";
+    out.family("warm_pool_starts_total", Kind::Counter, help, pools.iter().flat_map(starts).collect());
+    let of_state = |pool: &Pool<'_>, state| {
+        let seconds = number(pool.document.get("containerSeconds")?, state)?;
+        Some(counter(&[("pool", pool.name), ("state", state)], seconds))
+    };
+    let seconds = pools.iter().flat_map(|pool| STATES.iter().filter_map(|state| of_state(pool, state)));
+    let help = "How long containers were in each state, together, in seconds.";
+    out.family("warm_pool_container_seconds_total", Kind::Counter, help, seconds.collect());
+    let costs = pools.iter().flat_map(|pool| costs(pool, counter, "soFar", "idleSoFar"));
+    let help = "What memory and disk of the containers have cost by the present instance type and prices; jumps when those are changed.";
+    out.family("warm_pool_cost_dollars_total", Kind::Counter, help, costs.collect());
 }
 
-fn acquires(family: &mut Family<'_>, pool: &Pool<'_>) {
-    let Some(told) = pool.document.get("acquires").and_then(Value::as_array) else { return };
+fn acquires(pool: &Pool<'_>) -> Vec<Metric> {
+    let Some(told) = list(pool.document, "acquires") else { return Vec::new() };
     let simple = [Outcome::Sticky, Outcome::Warm, Outcome::Borrowed].map(|outcome| (outcome.as_str(), ""));
     let cold = COLD.map(|reason| (Outcome::Cold.as_str(), reason.as_str()));
     let refused = REFUSED.map(|code| ("refused", code.as_str()));
     let mut expected: Vec<(&str, &str)> = simple.into_iter().chain(cold).chain(refused).collect();
-    let mut put = |outcome: &str, reason: &str, count: &dyn std::fmt::Display| {
-        family.sample(&[("pool", pool.name), ("outcome", outcome), ("reason", reason)], count);
+    let sample = |(outcome, reason): (&str, &str), count| {
+        counter(&[("pool", pool.name), ("outcome", outcome), ("reason", reason)], count)
     };
+    let mut samples = Vec::new();
     for each in told {
-        let (Some(outcome), Some(Value::Number(count))) = (text(each, "outcome"), each.get("count")) else { continue };
-        let reason = text(each, "reason").unwrap_or_default();
-        put(outcome, reason, count);
-        expected.retain(|other| *other != (outcome, reason));
+        let (Some(outcome), Some(count)) = (text(each, "outcome"), number(each, "count")) else { continue };
+        let labels = (outcome, text(each, "reason").unwrap_or_default());
+        samples.push(sample(labels, count));
+        expected.retain(|other| *other != labels);
     }
-    for (outcome, reason) in expected {
-        put(outcome, reason, &0);
-    }
+    samples.extend(expected.into_iter().map(|labels| sample(labels, 0.0)));
+    samples
+}
+
+fn starts(pool: &Pool<'_>) -> Vec<Metric> {
+    let Some(starts) = pool.document.get("starts") else { return Vec::new() };
+    let sample = |result, count| counter(&[("pool", pool.name), ("result", result)], count);
+    let told = ["ready", "retried"].into_iter().filter_map(|result| Some(sample(result, number(starts, result)?)));
+    let failed = FAILURES.map(FailureClass::as_str).into_iter().map(|class| {
+        let count = starts.get("failed").and_then(|failed| number(failed, class));
+        sample(class, count.unwrap_or(0.0))
+    });
+    told.chain(failed).collect()
 }
 
 /// Of a sum and the idle part of it, both parts.
-fn costs(family: &mut Family<'_>, pool: &Pool<'_>, all: &str, idle: &str) {
-    let number = |key| pool.document.get("cost")?.get(key)?.as_f64();
-    let (Some(all), Some(idle)) = (number(all), number(idle)) else { return };
-    for (kind, amount) in [("busy", (all - idle).max(0.0)), ("idle", idle)] {
-        if let Some(amount) = Number::from_f64(amount) {
-            family.sample(&[("pool", pool.name), ("kind", kind)], &amount);
-        }
-    }
+fn costs(pool: &Pool<'_>, sample: fn(Labels<'_>, f64) -> Metric, all: &str, idle: &str) -> Vec<Metric> {
+    let number = |key| number(pool.document.get("cost")?, key);
+    let (Some(all), Some(idle)) = (number(all), number(idle)) else { return Vec::new() };
+    let parts = [("busy", (all - idle).max(0.0)), ("idle", idle)];
+    parts.into_iter().map(|(kind, amount)| sample(&[("pool", pool.name), ("kind", kind)], amount)).collect()
 }
 
 fn histograms(out: &mut Exposition, pools: &[Pool<'_>]) {
-    let mut family = out.family(
-        "warm_pool_acquire_duration_seconds",
-        Kind::Histogram,
-        "From when a shard took a question in to its answer with a container, by how that was had.",
-    );
-    for Pool { name, document } in pools {
-        for outcome in Outcome::ALL.map(Outcome::as_str) {
-            let told = document.pointer("/latencies/acquire").and_then(|acquire| acquire.get(outcome));
-            histogram(&mut family, &[("pool", name), ("outcome", outcome)], told);
-        }
-    }
-    let mut family = out.family(
-        "warm_pool_start_duration_seconds",
-        Kind::Histogram,
-        "From the first asking for a start to a ready container.",
-    );
-    for Pool { name, document } in pools {
-        histogram(&mut family, &[("pool", name)], document.pointer("/latencies/start"));
-    }
+    let of_outcome = |pool: &Pool<'_>, outcome: Outcome| {
+        let told = pool.document.pointer("/latencies/acquire")?.get(outcome.as_str())?;
+        histogram(&[("pool", pool.name), ("outcome", outcome.as_str())], told)
+    };
+    let acquires = pools.iter().flat_map(|pool| Outcome::ALL.into_iter().filter_map(|each| of_outcome(pool, each)));
+    let help = "From when a shard took a question in to its answer with a container, by how that was had.";
+    out.family("warm_pool_acquire_duration_seconds", Kind::Histogram, help, acquires.collect());
+    let of_starts = |pool: &Pool<'_>| histogram(&[("pool", pool.name)], pool.document.pointer("/latencies/start")?);
+    let help = "From the first asking for a start to a ready container.";
+    let starts = pools.iter().filter_map(of_starts);
+    out.family("warm_pool_start_duration_seconds", Kind::Histogram, help, starts.collect());
 }
 
-/// Left out when its buckets are not those of [`BOUNDS`].
-fn histogram(family: &mut Family<'_>, labels: &[(&str, &str)], told: Option<&Value>) {
-    let Some(told) = told else { return };
-    let buckets = told.get("buckets").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let (Some(Value::Number(sum)), true) = (told.get("sum"), buckets.len() == BOUNDS.len() + 1) else { return };
-    let mut count = 0;
-    let ends = BOUNDS.iter().map(|&bound| Number::from_f64(bound).map(|bound| bound.to_string()));
-    for (bucket, end) in buckets.iter().zip(ends.chain([None])) {
-        count += bucket.as_u64().unwrap_or_default();
-        let labels = [labels, &[("le", end.as_deref().unwrap_or("+Inf"))]].concat();
-        family.suffixed("_bucket", &labels, &count);
-    }
-    family.suffixed("_sum", labels, sum);
-    family.suffixed("_count", labels, &count);
+/// None when its buckets are not those of [`BOUNDS`].
+fn histogram(labels: Labels<'_>, told: &Value) -> Option<Metric> {
+    let counts: Vec<u64> = list(told, "buckets")?.iter().map(|count| count.as_u64().unwrap_or_default()).collect();
+    (counts.len() == BOUNDS.len() + 1).then_some(())?;
+    Some(exposition::histogram(labels, &BOUNDS, &counts, number(told, "sum")?))
 }
 
 fn shards(out: &mut Exposition, pools: &[Pool<'_>]) {
-    type Told = fn(&Value) -> Option<Number>;
+    type Told = fn(&Value) -> Option<f64>;
     let families: [(&str, &str, Told); 5] = [
         ("warm_pool_shard_containers", "Containers on the shard's books, in whatever state.", |shard| {
-            let states: Option<Vec<u64>> = STATES.iter().map(|state| shard.get(state)?.as_u64()).collect();
-            Some(states?.iter().sum::<u64>().into())
+            STATES.iter().map(|state| number(shard, state)).sum()
         }),
         ("warm_pool_shard_warm_target", "How many containers the shard is to keep warm.", |shard| {
-            number(shard, "warmTarget").cloned()
+            number(shard, "warmTarget")
         }),
-        ("warm_pool_shard_waiting", "Callers that wait in the shard.", |shard| number(shard, "waiting").cloned()),
+        ("warm_pool_shard_waiting", "Callers that wait in the shard.", |shard| number(shard, "waiting")),
         ("warm_pool_shard_breaker_open", "1 while the shard tries one start at a time, because they fail.", |shard| {
-            flag(shard, "breakerOpen").map(|open| u8::from(open).into())
+            flag(shard, "breakerOpen").map(|open| f64::from(u8::from(open)))
         }),
         ("warm_pool_shard_backoff_seconds", "How long the shard starts nothing, because starts fail.", |shard| {
-            Number::from_f64(number(shard, "backoffMillis")?.as_f64()? / 1_000.0)
+            Some(number(shard, "backoffMillis")? / 1_000.0)
         }),
     ];
+    let sample =
+        |pool: &Pool<'_>, index: u64, value| gauge(&[("pool", pool.name), ("shard", &index.to_string())], value);
     for (name, help, told) in families {
-        let mut family = out.family(name, Kind::Gauge, help);
-        for pool in pools {
-            for (index, shard) in answered(pool) {
-                if let Some(value) = told(shard) {
-                    family.sample(&[("pool", pool.name), ("shard", &index.to_string())], &value);
-                }
-            }
-        }
+        let of_pool = |pool| answered(pool).filter_map(|(index, shard)| Some(sample(pool, index, told(shard)?)));
+        out.family(name, Kind::Gauge, help, pools.iter().flat_map(of_pool).collect());
     }
-    let mut family =
-        out.family("warm_pool_shard_up", Kind::Gauge, "1 when the shard told its numbers, 0 when it did not.");
-    for pool in pools {
-        let up = answered(pool).map(|(index, _)| (index, 1));
-        let missing = pool.document.get("missing").and_then(Value::as_array).into_iter().flatten();
-        for (index, up) in up.chain(missing.filter_map(Value::as_u64).map(|index| (index, 0))) {
-            family.sample(&[("pool", pool.name), ("shard", &index.to_string())], &up);
-        }
-    }
+    let up = |pool: &Pool<'_>| {
+        let missing = list(pool.document, "missing").into_iter().flatten().filter_map(Value::as_u64);
+        let all = answered(pool).map(|(index, _)| (index, 1.0)).chain(missing.map(|index| (index, 0.0)));
+        all.map(|(index, up)| sample(pool, index, up)).collect::<Vec<_>>()
+    };
+    let help = "1 when the shard told its numbers, 0 when it did not.";
+    out.family("warm_pool_shard_up", Kind::Gauge, help, pools.iter().flat_map(up).collect());
 }
 
 /// The shards that answered, by index.
 fn answered<'d>(pool: &Pool<'d>) -> impl Iterator<Item = (u64, &'d Value)> {
-    let shards = pool.document.get("shards").and_then(Value::as_array);
-    shards.into_iter().flatten().filter_map(|shard| Some((shard.get("shard")?.as_u64()?, shard)))
-}
-
-fn put(family: &mut Family<'_>, labels: &[(&str, &str)], value: Option<&Value>) {
-    if let Some(Value::Number(number)) = value {
-        family.sample(labels, number);
-    }
-}
-
-fn put_or_zero(family: &mut Family<'_>, labels: &[(&str, &str)], value: Option<&Value>) {
-    match value {
-        Some(Value::Number(number)) => family.sample(labels, number),
-        _ => family.sample(labels, &0),
-    }
+    let shards = list(pool.document, "shards").into_iter().flatten();
+    shards.filter_map(|shard| Some((shard.get("shard")?.as_u64()?, shard)))
 }
 
 fn text<'d>(document: &'d Value, key: &str) -> Option<&'d str> {
     document.get(key)?.as_str()
 }
 
-fn number<'d>(document: &'d Value, key: &str) -> Option<&'d Number> {
-    document.get(key)?.as_number()
+fn number(document: &Value, key: &str) -> Option<f64> {
+    document.get(key)?.as_f64()
+}
+
+fn list<'d>(document: &'d Value, key: &str) -> Option<&'d [Value]> {
+    Some(document.get(key)?.as_array()?.as_slice())
 }
 
 fn flag(document: &Value, key: &str) -> Option<bool> {

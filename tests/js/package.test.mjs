@@ -15,7 +15,7 @@ import { until } from "../workerd/support.mjs";
 import { serveWorkers } from "./miniflare.mjs";
 
 /** The most that script and wasm may have together, compressed, in KiB: 5 % more than was measured. The goal is 250. */
-const MOST_KIB = 515;
+const MOST_KIB = 670;
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PACKAGE = path.join(ROOT, "npm");

@@ -1,5 +1,6 @@
 // What the tests share: a server with quick emulated containers, and waiting.
 
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";

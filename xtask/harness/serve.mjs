@@ -292,6 +292,7 @@ function banner({ url, containers, engine, state: directory }, reason, isOwn) {
     ? [
         `curl -i -H 'x-session-id: alice' ${url}/counter/`,
         `curl -H 'Authorization: Bearer ${token}' ${url}/_warm/v1/pools`,
+        `${url}/_warm/ is the dashboard, for who signs in with the token ${token}`,
       ]
     : [`curl -i -H 'x-session-id: alice' ${url}/`];
   console.log(`

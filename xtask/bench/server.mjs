@@ -1,6 +1,6 @@
 // One workerd with every Worker that the bench compares: see workers/.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -82,7 +82,16 @@ export async function serve(names = [...Object.keys(WORKERS), ...Object.keys(COU
   await miniflare.ready;
   const urls = new Map();
   for (const name of names) urls.set(name, (await miniflare.unsafeGetDirectURL(name)).origin);
-  return new Server(miniflare, urls, folder);
+  return new Server(miniflare, urls, folder, await workerdPid());
+}
+
+/** The newest workerd that this program has started; none where there is no /proc. */
+async function workerdPid() {
+  const children = await readFile(`/proc/self/task/${process.pid}/children`, "utf8").catch(() => "");
+  const name = (pid) => readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
+  for (const pid of children.trim().split(" ").reverse()) {
+    if (pid !== "" && (await name(pid)).trim() === "workerd") return pid;
+  }
 }
 
 /** What Workers log is of no interest, and would cost time; nor is what the runtime says of alarms that are due at once. */
@@ -111,11 +120,13 @@ class Server {
   #miniflare;
   #urls;
   #folder;
+  #pid;
 
-  constructor(miniflare, urls, folder) {
+  constructor(miniflare, urls, folder, pid) {
     this.#miniflare = miniflare;
     this.#urls = urls;
     this.#folder = folder;
+    this.#pid = pid;
   }
 
   url(worker) {
@@ -134,6 +145,18 @@ class Server {
     const began = performance.now();
     await this.door(worker, door, query);
     return performance.now() - began;
+  }
+
+  /** The processor's time that workerd has taken since it began, in ms. Linux tells it; elsewhere it is the clock's. */
+  async cpu() {
+    const threads = this.#pid === undefined ? [] : await readdir(`/proc/${this.#pid}/task`);
+    if (threads.length === 0) return performance.now();
+    const nanos = threads.map(async (thread) => {
+      // A thread may have ended meanwhile.
+      const stat = await readFile(`/proc/${this.#pid}/task/${thread}/schedstat`, "utf8").catch(() => "0");
+      return Number(stat.split(" ")[0]);
+    });
+    return (await Promise.all(nanos)).reduce((sum, each) => sum + each, 0) / 1e6;
   }
 
   /** How long containers take to start from now on, in ms. */

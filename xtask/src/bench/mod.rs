@@ -125,7 +125,7 @@ fn describe(name: &str) -> (String, &'static str) {
     let (title, unit) = match name {
         "lookup" => ("The container of an id that has one", "µs a call"),
         "assign" => ("First assignment from warm, by assignments in the pool", "µs an assignment"),
-        "tick" => ("A refresh in which nothing has happened, by assignments in the pool", "ms"),
+        "tick" => ("A refresh in which nothing has happened, by assignments in the pool", "ms of the processor"),
         "shards" => ("64 lookups at once, by shards", "µs a lookup"),
         "refill" => ("A drained pool of 20 is full again", "times that a start takes"),
         "bursts" => ("Ids that come at once to an empty pool", "times that a start takes"),

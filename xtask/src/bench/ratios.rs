@@ -140,7 +140,7 @@ pub fn of(measured: &Measured, agent: &Agent) -> Result<Vec<Ratio>> {
             "tick_millis",
             median("tick", "10000")?,
             AtMost(1.0),
-            "ms that a refresh takes of an idle pool with 10,000, its health checks included",
+            "ms of the processor that a refresh takes of an idle pool with 10,000, its health checks included",
         ),
         ratio("tick_10k_vs_100", pairs("tick", "10000", "100")?, Told, "such a refresh over one in a pool with 100"),
         ratio(

@@ -72,14 +72,12 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     let pool = |name: &str| name.to_owned();
     match segments.as_slice() {
-        ["healthz"] => only(method, "GET", "GET, HEAD", || Call::Healthz),
-        ["openapi.json"] => only(method, "GET", "GET, HEAD", || Call::OpenApi),
-        ["metrics"] => only(method, "GET", "GET, HEAD", || Call::Metrics),
-        ["v1", "pools"] => only(method, "GET", "GET, HEAD", || Call::ListPools),
-        ["v1", "pools", name] => only(method, "GET", "GET, HEAD", || Call::ShowPool(pool(name))),
-        ["v1", "pools", name, "shutdown-prewarmed"] => {
-            only(method, "POST", "POST", || Call::ShutdownPrewarmed(pool(name)))
-        }
+        ["healthz"] => only(method, "GET", Call::Healthz),
+        ["openapi.json"] => only(method, "GET", Call::OpenApi),
+        ["metrics"] => only(method, "GET", Call::Metrics),
+        ["v1", "pools"] => only(method, "GET", Call::ListPools),
+        ["v1", "pools", name] => only(method, "GET", Call::ShowPool(pool(name))),
+        ["v1", "pools", name, "shutdown-prewarmed"] => only(method, "POST", Call::ShutdownPrewarmed(pool(name))),
         ["v1", "pools", name, "ids", id] => match method {
             "GET" => Ok(Call::LookUp(pool(name), (*id).to_owned())),
             "PUT" => Ok(Call::Acquire(pool(name), (*id).to_owned())),
@@ -92,14 +90,12 @@ pub fn call(method: &str, path: &str) -> Result<Call, Miss> {
             "DELETE" => Ok(Call::DropConfig),
             _ => Err(Miss::MethodNotAllowed("GET, HEAD, PUT, DELETE")),
         },
-        ["v1", "config", "validate"] => only(method, "POST", "POST", || Call::ValidateConfig),
-        ["v1", "config", "history"] => only(method, "GET", "GET, HEAD", || Call::ListVersions),
-        ["v1", "config", "history", version] => {
-            only(method, "GET", "GET, HEAD", || Call::ShowVersion((*version).to_owned()))
-        }
-        ["v1", "config", "rollback"] => only(method, "POST", "POST", || Call::RollBack),
-        ["v1", "audit"] => only(method, "GET", "GET, HEAD", || Call::ShowAudit),
-        ["v1", "events"] => only(method, "GET", "GET, HEAD", || Call::Events),
+        ["v1", "config", "validate"] => only(method, "POST", Call::ValidateConfig),
+        ["v1", "config", "history"] => only(method, "GET", Call::ListVersions),
+        ["v1", "config", "history", version] => only(method, "GET", Call::ShowVersion((*version).to_owned())),
+        ["v1", "config", "rollback"] => only(method, "POST", Call::RollBack),
+        ["v1", "audit"] => only(method, "GET", Call::ShowAudit),
+        ["v1", "events"] => only(method, "GET", Call::Events),
         _ => Err(Miss::NotFound),
     }
 }
@@ -111,8 +107,12 @@ pub(super) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, Miss> {
     raw.split('/').map(|segment| percent_decode_str(segment).decode_utf8().map_err(|_| Miss::BadEncoding)).collect()
 }
 
-fn only(method: &str, wanted: &str, allow: &'static str, call: impl FnOnce() -> Call) -> Result<Call, Miss> {
-    if method == wanted { Ok(call()) } else { Err(Miss::MethodNotAllowed(allow)) }
+/// What is asked for at a path that has one method: `wanted`, `GET` or `POST`.
+pub(super) fn only<T>(method: &str, wanted: &str, asked: T) -> Result<T, Miss> {
+    match method == wanted {
+        true => Ok(asked),
+        false => Err(Miss::MethodNotAllowed(if wanted == "GET" { "GET, HEAD" } else { "POST" })),
+    }
 }
 
 #[cfg(test)]

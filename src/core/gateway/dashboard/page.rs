@@ -1,6 +1,6 @@
 //! The pages of the dashboard: what a method and a path ask for.
 
-use crate::core::gateway::admin::{Miss, segments};
+use crate::core::gateway::admin::{Miss, only, segments};
 
 /// What is asked for. Names are decoded, and not yet checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,13 +83,6 @@ pub fn destination(asked: &str) -> &str {
     match page("GET", asked) {
         Ok(Page::Pool(_) | Page::Config) if is_sendable => asked,
         _ => "/_warm/",
-    }
-}
-
-fn only(method: &str, wanted: &str, page: Page) -> Result<Page, Miss> {
-    match method == wanted {
-        true => Ok(page),
-        false => Err(Miss::MethodNotAllowed(if wanted == "GET" { "GET, HEAD" } else { "POST" })),
     }
 }
 

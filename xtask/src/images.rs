@@ -89,7 +89,7 @@ fn build_sources(workspace: &Workspace, sources: &[Source]) -> Result<()> {
         let target = linux_target();
         let mut cargo = Command::new("cargo");
         cargo
-            .args(["build", "--quiet", "--release", "--locked", "--target", target, "--target-dir"])
+            .args(["build", "--release", "--locked", "--target", target, "--target-dir"])
             .arg(&target_dir)
             .env("RUSTFLAGS", "-C target-feature=+crt-static")
             .current_dir(workspace.root().join(source.folder));

@@ -14,6 +14,7 @@ mod build_script;
 mod coverage;
 mod dev;
 mod engine;
+mod heartbeat;
 mod images;
 mod npm;
 mod process;

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -18,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::heartbeat::Heartbeat;
 use crate::workspace::Workspace;
 
 /// How often a running program is looked at, at most and at least: one that just started may end at once.
@@ -76,6 +78,12 @@ pub fn shown(command: &Command) -> String {
     line
 }
 
+/// Its program and what that is to do, without the folder and the rest.
+fn short(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    command.get_args().next().map_or_else(|| program.clone(), |first| format!("{program} {}", first.to_string_lossy()))
+}
+
 /// What a program prints, trimmed.
 ///
 /// # Errors
@@ -114,7 +122,8 @@ fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// Runs a program with its output in a log under the tools' folder.
+/// Runs a program with its output in a log under the tools' folder. While it takes long, the log's last line is shown now and
+/// then.
 ///
 /// # Errors
 ///
@@ -125,7 +134,11 @@ pub fn logged(workspace: &Workspace, name: &str, command: &mut Command) -> Resul
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let path = folder.join(format!("{name}.log"));
     let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    let status = Running::start(command.stdout(log.try_clone()?).stderr(log))?.finish(None)?;
+    let running = Running::start(command.stdout(log.try_clone()?).stderr(log))?;
+    let mut heartbeat = Heartbeat::start();
+    let status = running.finish_while(None, || {
+        heartbeat.tick(|| last_line(&fs::read_to_string(&path).unwrap_or_default()).to_owned());
+    })?;
     check_interrupted()?;
     if status.is_some_and(|status| status.success()) {
         return Ok(());
@@ -166,7 +179,8 @@ pub fn foreground(command: &mut Command) -> Result<ExitStatus> {
     }
 }
 
-/// Runs a program in the foreground, passes its standard output on, and shows each line to `on_line`.
+/// Runs a program in the foreground, passes its standard output on, and shows each line to `on_line`. One that is silent for
+/// long is said to run still.
 ///
 /// # Errors
 ///
@@ -174,6 +188,7 @@ pub fn foreground(command: &mut Command) -> Result<ExitStatus> {
 pub fn watched(command: &mut Command, limit: Duration, mut on_line: impl FnMut(&str)) -> Result<Ended> {
     let mut running = Running::start(command.stdout(Stdio::piped()))?;
     let deadline = Instant::now() + limit;
+    let mut heartbeat = Heartbeat::start();
     let (sender, lines) = mpsc::channel();
     if let Some(stdout) = running.child.stdout.take() {
         thread::spawn(move || {
@@ -193,9 +208,10 @@ pub fn watched(command: &mut Command, limit: Duration, mut on_line: impl FnMut(&
             Ok(text) => {
                 let _ = write!(std::io::stdout(), "{text}");
                 on_line(text.trim_end());
+                heartbeat.heard();
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => heartbeat.tick(|| format!("{} still runs", short(command))),
         }
     }
     let status = running.finish(deadline)?;
@@ -266,8 +282,12 @@ impl Running {
     }
 
     /// Waits until it ends, or ends it at the deadline, or some time after a signal; `None` when it had to be ended.
-    fn finish(mut self, deadline: impl Into<Option<Instant>>) -> Result<Option<ExitStatus>> {
-        let deadline = deadline.into();
+    fn finish(self, deadline: impl Into<Option<Instant>>) -> Result<Option<ExitStatus>> {
+        self.finish_while(deadline.into(), || {})
+    }
+
+    /// The same, with something to do each time that it has not ended yet.
+    fn finish_while(mut self, deadline: Option<Instant>, mut meanwhile: impl FnMut()) -> Result<Option<ExitStatus>> {
         let mut pause = POLL.0;
         let status = loop {
             if let Some(status) = self.reap()? {
@@ -276,6 +296,7 @@ impl Running {
             if out_of_time(deadline) {
                 break None;
             }
+            meanwhile();
             thread::sleep(pause);
             pause = (pause * 2).min(POLL.1);
         };

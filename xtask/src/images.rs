@@ -40,15 +40,23 @@ pub fn build_programs(workspace: &Workspace) -> Result<()> {
     build_sources(workspace, &SOURCES)
 }
 
-/// The same for the image of the sandbox tests, which runs commands: besides the server it has Debian's `sh` and `python3`.
-/// On a system without Debian's packages these are left out, and the tests of sandboxes are skipped.
+/// The same for the image of the sandbox tests, which runs commands: it needs [`lay_out_sandbox`] too.
 ///
 /// # Errors
 ///
-/// When the server does not compile, or a package cannot be had.
+/// The same.
 pub fn build_sandbox(workspace: &Workspace) -> Result<()> {
     eprintln!("build: the sandbox's image");
-    build_sources(workspace, &[Source { folder: SANDBOX, programs: &[("sandbox", SANDBOX)] }])?;
+    build_sources(workspace, &[Source { folder: SANDBOX, programs: &[("sandbox", SANDBOX)] }])
+}
+
+/// Puts Debian's `sh` and `python3` beside the server. On a system without Debian's packages these are left out, and the tests
+/// of sandboxes are skipped.
+///
+/// # Errors
+///
+/// When a package cannot be had.
+pub fn lay_out_sandbox(workspace: &Workspace) -> Result<()> {
     let debian = process::output(Command::new("apt-get").arg("--version")).is_ok();
     let root = workspace.root().join(SANDBOX).join("root");
     if linux_target() != GNU || !debian || root.exists() {
@@ -57,21 +65,21 @@ pub fn build_sandbox(workspace: &Workspace) -> Result<()> {
     // Whole or not at all: that the folder is there says that it is complete.
     let folder = workspace.root().join(SANDBOX);
     let scratch = tempfile::Builder::new().prefix("root-").tempdir_in(&folder).context("cannot create a folder")?;
-    lay_out_root(workspace, scratch.path())?;
+    lay_out_root(workspace, scratch.path()).context("the tests of sandboxes need Debian's Python")?;
     fs::rename(scratch.keep(), &root).with_context(|| format!("cannot create {}", root.display()))
 }
 
 /// A root folder with `sh` and `python3`, and the libraries that they need.
 fn lay_out_root(workspace: &Workspace, root: &Path) -> Result<()> {
-    apt::update(workspace)?;
-    let newest = process::output(Command::new("apt-cache").args(["depends", "--important", "python3-minimal"]))?;
+    let lists = apt::Lists::fresh(workspace)?;
+    let newest = lists.depends(&["--important", "python3-minimal"])?;
     let minimal = |word: &&str| word.starts_with("python3.") && word.ends_with("-minimal");
     let python = newest.split_whitespace().find(minimal).context("Debian has no package of Python")?;
-    let closure = process::output(Command::new("apt-cache").args(["depends", "--recurse", "--important", python]))?;
+    let closure = lists.depends(&["--recurse", "--important", python])?;
     // What a line names at its beginning is a package, or a virtual one in angle brackets.
     let package = |line: &&str| line.starts_with(|first: char| first.is_ascii_alphanumeric());
     let packages: Vec<&str> = closure.lines().filter(package).chain(["dash"]).collect();
-    apt::unpack(workspace, &packages, root)?;
+    lists.unpack(workspace, &packages, root)?;
     fs::remove_dir_all(root.join("usr/share")).context("cannot remove the documentation")?;
     // Which of these are folders and which links depends on the release; a package has only the folders.
     for name in ["bin", "lib", "lib64"] {

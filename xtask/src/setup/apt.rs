@@ -32,35 +32,70 @@ pub fn install(workspace: &Workspace, purpose: &str, packages: &[&str]) -> Resul
         .with_context(|| format!("{purpose}: try `{by_hand}` yourself"))
 }
 
-/// Learns which packages there are now, as far as this user may: only root can.
-///
-/// # Errors
-///
-/// When apt-get fails.
-pub fn update(workspace: &Workspace) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    process::logged(workspace, "apt-update", &mut apt_get(&["update"]))
-}
-
-/// Unpacks packages into a folder, which then looks like the root of a Debian without the rest. Nothing is installed.
+/// Unpacks packages into a folder, which then looks like the root of a Debian without the rest. Nothing is installed, so that
+/// this needs no root. Where the machine's lists of packages do not do, new ones are fetched, as in [`Lists::fresh`].
 ///
 /// # Errors
 ///
 /// When a package cannot be downloaded or unpacked.
 pub fn unpack(workspace: &Workspace, packages: &[&str], root: &Path) -> Result<()> {
-    progress(&format!("Debian packages {}, unpacked", packages.join(" ")));
-    let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let mut download = apt_get(&["download"]);
-    download.args(packages).current_dir(scratch.path());
-    process::logged(workspace, "apt-download", &mut download)?;
-    for entry in fs::read_dir(scratch.path()).context("cannot read the temporary folder")? {
-        let mut dpkg = Command::new("dpkg-deb");
-        dpkg.arg("--extract").arg(entry?.path()).arg(root);
-        process::logged(workspace, "dpkg-deb", &mut dpkg)?;
+    match Lists(Vec::new()).unpack(workspace, packages, root) {
+        Ok(()) => Ok(()),
+        Err(error) if process::interrupted() => Err(error),
+        // It may be that the lists are old, or that there are none yet.
+        Err(_) => Lists::fresh(workspace)?.unpack(workspace, packages, root),
     }
-    Ok(())
+}
+
+/// Which packages there are: arguments for apt that say where its lists are, none for the machine's own.
+pub struct Lists(Vec<String>);
+
+impl Lists {
+    /// Lists of today in the tools' folder, where no root is needed to write them.
+    ///
+    /// # Errors
+    ///
+    /// When apt cannot fetch them.
+    pub fn fresh(workspace: &Workspace) -> Result<Self> {
+        progress("list of Debian's packages");
+        let folder = workspace.tools().join("apt");
+        for partial in ["lists/partial", "cache/archives/partial"] {
+            let partial = folder.join(partial);
+            fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
+        }
+        let option = |name: &str, below: &str| ["-o".to_owned(), format!("{name}={}", folder.join(below).display())];
+        // apt's own user may not come into this folder.
+        let user = ["-o".to_owned(), "APT::Sandbox::User=root".to_owned()];
+        let lists = Self([user, option("Dir::State::Lists", "lists"), option("Dir::Cache", "cache")].concat());
+        process::logged(workspace, "apt-update", apt_get(&["update"]).args(&lists.0))?;
+        Ok(lists)
+    }
+
+    /// What a package needs, as `apt-cache depends` prints it.
+    ///
+    /// # Errors
+    ///
+    /// When the lists do not have it.
+    pub fn depends(&self, arguments: &[&str]) -> Result<String> {
+        process::output(Command::new("apt-cache").arg("depends").args(&self.0).args(arguments))
+    }
+
+    /// # Errors
+    ///
+    /// When a package cannot be downloaded or unpacked.
+    pub fn unpack(&self, workspace: &Workspace, packages: &[&str], root: &Path) -> Result<()> {
+        progress(&format!("Debian packages {}, unpacked", packages.join(" ")));
+        let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
+        let mut download = apt_get(&["download"]);
+        download.args(&self.0).args(packages).current_dir(scratch.path());
+        process::logged(workspace, "apt-download", &mut download)?;
+        for entry in fs::read_dir(scratch.path()).context("cannot read the temporary folder")? {
+            let mut dpkg = Command::new("dpkg-deb");
+            dpkg.arg("--extract").arg(entry?.path()).arg(root);
+            process::logged(workspace, "dpkg-deb", &mut dpkg)?;
+        }
+        Ok(())
+    }
 }
 
 fn apt_get(arguments: &[&str]) -> Command {

@@ -44,8 +44,8 @@ use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use anyhow::{Context, Result};
 
@@ -138,6 +138,25 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
     Ok(tools)
 }
 
+/// What not every machine has and only some tests need: had, or the reason why not, for which they are skipped. In CI it is an
+/// error like any other, so that nothing is left out there unnoticed.
+///
+/// # Errors
+///
+/// In CI, those of `had`; and when a signal ended it.
+pub fn optional<T>(had: Result<T>) -> Result<Result<T, String>> {
+    match had {
+        Ok(had) => Ok(Ok(had)),
+        Err(error) if in_ci() || process::interrupted() => Err(error),
+        Err(error) => Ok(Err(format!("{error:#}"))),
+    }
+}
+
+/// Whether this is a run of CI, by the variable that all of them set.
+pub fn in_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
 /// Makes sure that what tries the admin API by its description is there.
 ///
 /// # Errors
@@ -158,11 +177,11 @@ pub fn for_coverage(workspace: &Workspace) -> Result<CoverageTools> {
     Ok(CoverageTools { llvm: llvm::ensure(workspace)?, cargo_llvm_cov: cargo_tools::cargo_llvm_cov(workspace)? })
 }
 
-/// Makes sure that Prometheus is there for the tests, where it can be had.
+/// Makes sure that Prometheus is there for the tests.
 ///
 /// # Errors
 ///
-/// When it cannot be fetched or unpacked.
+/// The same.
 pub fn for_metrics(workspace: &Workspace) -> Result<()> {
     let _lock = lock(workspace)?;
     prometheus::ensure(workspace)
@@ -193,6 +212,6 @@ fn progress(text: &str) {
 }
 
 fn prepend_path(folders: impl IntoIterator<Item = PathBuf>) -> Result<OsString> {
-    let old = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&old))).context("cannot put PATH together")
+    let old = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(folders.into_iter().chain(env::split_paths(&old))).context("cannot put PATH together")
 }

@@ -9,18 +9,18 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-use super::{apt, progress};
+use super::apt;
 use crate::process;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "prometheus";
 const PROGRAMS: [&str; 2] = ["prometheus", "promtool"];
 
-/// Unpacks both programs where they are missing; where Debian's cannot be had either, it only says so.
+/// Unpacks both programs where they are missing.
 ///
 /// # Errors
 ///
-/// When Debian's package cannot be fetched or unpacked.
+/// When they are missing, and Debian's package cannot be fetched or unpacked; the message says what to do.
 pub fn ensure(workspace: &Workspace) -> Result<()> {
     let root = workspace.tools().join(PACKAGE);
     let unpacked = root.join("usr/bin");
@@ -29,19 +29,13 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     if process::output(Command::new("apt-get").arg("--version")).is_err() {
-        progress("no Prometheus: put `prometheus` and `promtool` on PATH, and the tests that need them run too");
-        return Ok(());
+        bail!("some tests of the metrics need Prometheus: put `prometheus` and `promtool` on PATH");
     }
     // What an interrupted run left.
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
     }
-    let unpack = || apt::unpack(workspace, &[PACKAGE], &root);
-    if unpack().is_err() {
-        // It may be that the packages' list is old, or that there is none yet.
-        apt::update(workspace)?;
-        unpack().context("cannot fetch Debian's prometheus: run `sudo apt-get update`, then this again")?;
-    }
+    apt::unpack(workspace, &[PACKAGE], &root).context("cannot fetch Debian's prometheus")?;
     if !run(&unpacked) {
         bail!("{} has no prometheus and promtool that run; remove it and run this again", root.display());
     }

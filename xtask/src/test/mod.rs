@@ -66,14 +66,29 @@ impl Suite {
     }
 }
 
+/// Tell the tests what is missing, and why; those that need it are skipped.
+const NO_PROMETHEUS: &str = "WARM_POOL_NO_PROMETHEUS";
+const NO_PYTHON: &str = "WARM_POOL_NO_PYTHON";
+const NO_CHROMIUM: &str = "WARM_POOL_NO_CHROMIUM";
+
 /// The last line when no test could run.
 pub const NOTHING_RAN: &str = "0 passed, 1 failed";
 
 /// What came of a suite.
 enum Outcome {
-    Ran(Counts),
+    Ran {
+        counts: Counts,
+        /// Why some of its tests were skipped.
+        missing: Vec<String>,
+    },
     /// It did not run, for this reason; counts as neither passed nor failed.
     Skipped(String),
+}
+
+impl From<Counts> for Outcome {
+    fn from(counts: Counts) -> Self {
+        Self::Ran { counts, missing: Vec::new() }
+    }
 }
 
 /// Runs the suites one after the other; all of them, also when one fails.
@@ -110,11 +125,13 @@ pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Resul
         }
         let outcome = run_suite(workspace, tools, suite, arguments, &mut engine).unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
-            Outcome::Ran(Counts { failed: 1, ..Counts::default() })
+            Counts { failed: 1, ..Counts::default() }.into()
         });
         match outcome {
-            Outcome::Ran(counts) => {
+            Outcome::Ran { counts, missing } => {
                 summary.push(format!("{:8} {counts}  ({:.0} s)", suite.name(), started.elapsed().as_secs_f32()));
+                summary
+                    .extend(missing.into_iter().map(|reason| format!("{:8} SKIPPED in part: {reason}", suite.name())));
                 total += counts;
             }
             Outcome::Skipped(reason) => summary.push(format!("{:8} SKIPPED: {reason}", suite.name())),
@@ -151,25 +168,30 @@ fn run_suite(
             bindings::check(workspace)?;
             let mut counts = checks::run(workspace, tools)?;
             counts += rust::unit(workspace)?;
-            Ok(Outcome::Ran(counts))
+            Ok(counts.into())
         }
-        Suite::Sim => rust::simulator(workspace).map(Outcome::Ran),
+        Suite::Sim => rust::simulator(workspace).map(Outcome::from),
         Suite::Workerd => {
-            setup::for_metrics(workspace)?;
-            setup::for_openapi(workspace)?;
+            let no_prometheus = setup::optional(setup::for_metrics(workspace))?.err();
+            let no_python = setup::optional(setup::for_openapi(workspace))?.err();
+            let lacks = [(NO_PROMETHEUS, &no_prometheus), (NO_PYTHON, &no_python)];
+            let variables: Vec<_> =
+                lacks.iter().filter_map(|(name, why)| Some((*name, why.as_deref()?.as_ref()))).collect();
             let mut counts = checks::deploy(workspace, tools)?;
-            counts += scripts::run(workspace, tools, suite.name(), &[])?;
-            Ok(Outcome::Ran(counts))
+            counts += scripts::run(workspace, tools, suite.name(), &variables)?;
+            Ok(Outcome::Ran { counts, missing: no_prometheus.into_iter().chain(no_python).collect() })
         }
-        Suite::Js => scripts::run(workspace, tools, suite.name(), &[]).map(Outcome::Ran),
-        Suite::Browser => {
-            let browser = chromium::ensure(workspace)?;
-            scripts::run(workspace, tools, suite.name(), &[(chromium::VARIABLE, browser.as_os_str())]).map(Outcome::Ran)
-        }
+        Suite::Js => scripts::run(workspace, tools, suite.name(), &[]).map(Outcome::from),
+        Suite::Browser => match setup::optional(chromium::ensure(workspace))? {
+            Ok(browser) => {
+                let variables = [(chromium::VARIABLE, browser.as_os_str())];
+                scripts::run(workspace, tools, suite.name(), &variables).map(Outcome::from)
+            }
+            Err(reason) => Ok(Outcome::Skipped(reason)),
+        },
         Suite::Docker => {
             if let Err(error) = engine::answering() {
-                let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
-                if !(arguments.start_docker || in_ci) {
+                if !(arguments.start_docker || setup::in_ci()) {
                     return Ok(Outcome::Skipped(format!(
                         "no Docker engine answers ({error:#}); start one, or as root add --start-docker"
                     )));
@@ -178,11 +200,16 @@ fn run_suite(
             }
             images::build_programs(workspace)?;
             images::build_sandbox(workspace)?;
-            let browser = chromium::ensure(workspace)?;
+            let no_sandbox = setup::optional(images::lay_out_sandbox(workspace))?.err();
+            let browser = setup::optional(chromium::ensure(workspace))?;
             let host = engine.as_ref().map(Engine::host);
-            let mut variables = vec![(chromium::VARIABLE, browser.as_os_str())];
+            let mut variables: Vec<(&str, &OsStr)> = match &browser {
+                Ok(browser) => vec![(chromium::VARIABLE, browser.as_os_str())],
+                Err(reason) => vec![(NO_CHROMIUM, reason.as_ref())],
+            };
             variables.extend(host.iter().map(|host| ("DOCKER_HOST", OsStr::new(host))));
-            scripts::run(workspace, tools, suite.name(), &variables).map(Outcome::Ran)
+            let counts = scripts::run(workspace, tools, suite.name(), &variables)?;
+            Ok(Outcome::Ran { counts, missing: no_sandbox.into_iter().chain(browser.err()).collect() })
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-use super::{apt, progress};
+use super::{openssl, progress};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -41,16 +41,7 @@ struct Tool<'a> {
 /// When `Cargo.lock` cannot be read, or cargo cannot build a tool.
 pub fn ensure(workspace: &Workspace) -> Result<Installed> {
     let wasm_bindgen_version = locked_version(workspace, "wasm-bindgen")?;
-    let wasm_bindgen = Tool {
-        package: "wasm-bindgen-cli",
-        program: "wasm-bindgen",
-        version: &wasm_bindgen_version,
-        prints_version: &["--version"],
-        // They are for running tests in browsers.
-        arguments: &["--no-default-features"],
-        links_openssl: false,
-    }
-    .ensure(workspace)?;
+    // The first, because it may ask for a package: not after minutes of building the other.
     let worker_build = Tool {
         package: "worker-build",
         program: "worker-build",
@@ -59,6 +50,16 @@ pub fn ensure(workspace: &Workspace) -> Result<Installed> {
         arguments: &[],
         // For downloads that it does not do here.
         links_openssl: true,
+    }
+    .ensure(workspace)?;
+    let wasm_bindgen = Tool {
+        package: "wasm-bindgen-cli",
+        program: "wasm-bindgen",
+        version: &wasm_bindgen_version,
+        prints_version: &["--version"],
+        // They are for running tests in browsers.
+        arguments: &["--no-default-features"],
+        links_openssl: false,
     }
     .ensure(workspace)?;
     remove_leftovers(workspace)?;
@@ -100,9 +101,7 @@ impl Tool<'_> {
         if self.runs(&path) {
             return Ok(path);
         }
-        if self.links_openssl {
-            ensure_openssl(workspace)?;
-        }
+        let variables = if self.links_openssl { openssl::ensure(workspace)? } else { Vec::new() };
         progress(&format!("{package} {version}: cargo builds it, which takes a few minutes the first time"));
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
@@ -112,6 +111,7 @@ impl Tool<'_> {
             // They run for a second and would be compiled for minutes.
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             .env("CARGO_TARGET_DIR", workspace.tools().join("build"))
+            .envs(variables)
             .current_dir(workspace.root());
         process::logged(workspace, package, &mut cargo).with_context(|| format!("cannot build {package} {version}"))?;
         if !self.runs(&path) {
@@ -124,16 +124,6 @@ impl Tool<'_> {
         process::output(Command::new(path).args(self.prints_version))
             .is_ok_and(|printed| printed.split_whitespace().last() == Some(self.version))
     }
-}
-
-/// Linux has no TLS of its own, and the tool links OpenSSL's.
-fn ensure_openssl(workspace: &Workspace) -> Result<()> {
-    let found = env::var_os("OPENSSL_DIR").is_some()
-        || process::output(Command::new("pkg-config").args(["--exists", "openssl"])).is_ok();
-    if !cfg!(target_os = "linux") || found {
-        return Ok(());
-    }
-    apt::install(workspace, "worker-build needs OpenSSL's headers", &["libssl-dev", "pkg-config"])
 }
 
 fn locked_version(workspace: &Workspace, name: &str) -> Result<String> {

@@ -6,6 +6,7 @@
 //! | [`node`]: Node.js 22, when the machine's is older | the tools' folder |
 //! | [`wasm_target`]: std for `wasm32-unknown-unknown` | rustup's toolchain; else, by [`debian`], the tools' folder |
 //! | [`cargo_tools`]: worker-build, and wasm-bindgen as in `Cargo.lock` | the tools' folder |
+//! | [`openssl`]: what worker-build links | the machine's; else Debian's packages, without root in the tools' folder |
 //!
 //! The tests on workerd need besides:
 //!
@@ -34,6 +35,7 @@ mod debian;
 mod llvm;
 mod node;
 mod npm;
+mod openssl;
 mod paths;
 mod prometheus;
 mod python;

@@ -57,9 +57,8 @@ pub fn build_sandbox(workspace: &Workspace) -> Result<()> {
 ///
 /// When a package cannot be had.
 pub fn lay_out_sandbox(workspace: &Workspace) -> Result<()> {
-    let debian = process::output(Command::new("apt-get").arg("--version")).is_ok();
     let root = workspace.root().join(SANDBOX).join("root");
-    if linux_target() != GNU || !debian || root.exists() {
+    if linux_target() != GNU || !apt::there() || root.exists() {
         return Ok(());
     }
     // Whole or not at all: that the folder is there says that it is complete.

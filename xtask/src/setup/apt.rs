@@ -10,6 +10,11 @@ use super::progress;
 use crate::process;
 use crate::workspace::Workspace;
 
+/// Whether this is a system with Debian's packages.
+pub fn there() -> bool {
+    process::output(Command::new("apt-get").arg("--version")).is_ok()
+}
+
 /// Installs packages; `purpose` says in a message what they are for.
 ///
 /// # Errors
@@ -18,7 +23,7 @@ use crate::workspace::Workspace;
 pub fn install(workspace: &Workspace, purpose: &str, packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     let by_hand = format!("apt-get update && apt-get install -y --no-install-recommends {list}");
-    if process::output(Command::new("apt-get").arg("--version")).is_err() {
+    if !there() {
         bail!("{purpose}: install what Debian calls {list}, then run this again");
     }
     if !rustix::process::geteuid().is_root() {

@@ -30,7 +30,11 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     if let Some(found) = found() {
         return Ok(found);
     }
-    apt::install(workspace, "the dashboard's tests need Chromium", &PACKAGES)?;
+    apt::install(
+        workspace,
+        &format!("the dashboard's tests need Chromium (or another of its kind, named in {VARIABLE})"),
+        &PACKAGES,
+    )?;
     let Some(found) = found() else {
         bail!("chromium is installed and does not run: reinstall it, or name another in {VARIABLE}");
     };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::wasm_target::{TARGET, has_std};
 use super::{apt, progress};
@@ -115,6 +115,9 @@ fn install_packages(workspace: &Workspace) -> Result<()> {
     }
     if missing.is_empty() {
         return Ok(());
+    }
+    if !apt::there() {
+        bail!("the target {TARGET} is missing: run `rustup target add {TARGET}` (https://rustup.rs), then this again");
     }
     apt::install(workspace, &format!("the target {TARGET} is missing and rustup cannot fetch it"), &missing)
 }

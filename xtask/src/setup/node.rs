@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::progress;
+use super::{npm, progress};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -45,7 +45,7 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     }
     progress(&format!("Node.js {VERSION} from npm, because this machine has {version}"));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let mut install = Command::new("npm");
+    let mut install = npm::npm()?;
     install
         .args(["install", "--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"])
         .arg(&folder)

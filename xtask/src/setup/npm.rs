@@ -30,12 +30,24 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     }
     progress("npm packages (miniflare, wrangler, esbuild, wasm-opt)");
     // Without scripts: none of these packages needs one on Linux or macOS, and newer versions of npm refuse them.
-    let mut install = Command::new("npm");
+    let mut install = npm()?;
     install
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
         .current_dir(workspace.root());
     process::logged(workspace, "npm", &mut install).context("cannot install the npm packages")?;
     fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// npm, which some systems have in a package of its own.
+///
+/// # Errors
+///
+/// When it is missing.
+pub(super) fn npm() -> Result<Command> {
+    process::output(Command::new("npm").arg("--version")).context(
+        "npm is missing or broken: it comes with Node.js (https://nodejs.org), or with `apt-get install npm`",
+    )?;
+    Ok(Command::new("npm"))
 }
 
 /// A program that a package brought.

@@ -28,7 +28,7 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     if env::split_paths(&on_path).chain([unpacked.clone()]).any(|folder| run(&folder)) {
         return Ok(());
     }
-    if process::output(Command::new("apt-get").arg("--version")).is_err() {
+    if !apt::there() {
         bail!("some tests of the metrics need Prometheus: put `prometheus` and `promtool` on PATH");
     }
     // What an interrupted run left.

@@ -29,6 +29,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How long a program that only prints something may take: `cargo metadata` may have to fetch the registry's index.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
+/// What is said of a program that failed without a word.
+const NOTHING: &str = "it printed nothing";
+
 /// The groups that signals are passed on to. Locked while a program starts and while one is reaped, so that a signal
 /// misses none, and reaches none that has taken over the id.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -108,7 +111,7 @@ pub fn output_within(limit: Duration, command: &mut Command) -> Result<String> {
     check_interrupted()?;
     match status {
         Some(status) if status.success() => Ok(stdout.unwrap_or_default().trim().to_owned()),
-        Some(_) => bail!("`{line}` failed: {}", last_line(&stderr.unwrap_or_default())),
+        Some(_) => bail!("`{line}` failed: {}", last_line(&stderr.unwrap_or_default()).unwrap_or(NOTHING)),
         None => bail!("`{line}` did not end within {} s", limit.as_secs()),
     }
 }
@@ -129,7 +132,7 @@ fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 ///
 /// When it is missing or fails, which the message says with the name of the log; when a signal ended it.
 pub fn logged(workspace: &Workspace, name: &str, command: &mut Command) -> Result<()> {
-    let line = shown(command);
+    let [line, silent] = [shown(command), format!("{} still runs", short(command))];
     let folder = workspace.tools().join("log");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let path = folder.join(format!("{name}.log"));
@@ -137,7 +140,7 @@ pub fn logged(workspace: &Workspace, name: &str, command: &mut Command) -> Resul
     let running = Running::start(command.stdout(log.try_clone()?).stderr(log))?;
     let mut heartbeat = Heartbeat::start();
     let status = running.finish_while(None, || {
-        heartbeat.tick(|| last_line(&fs::read_to_string(&path).unwrap_or_default()).to_owned());
+        heartbeat.tick(|| last_line(&fs::read_to_string(&path).unwrap_or_default()).unwrap_or(&silent).to_owned());
     })?;
     check_interrupted()?;
     if status.is_some_and(|status| status.success()) {
@@ -145,7 +148,11 @@ pub fn logged(workspace: &Workspace, name: &str, command: &mut Command) -> Resul
     }
     let ended = status.map_or_else(|| "it was ended".to_owned(), |status| status.to_string());
     let text = fs::read_to_string(&path).unwrap_or_default();
-    bail!("`{line}` failed ({ended}): {}; all of its output is in {}", last_line(&text), path.display());
+    bail!(
+        "`{line}` failed ({ended}): {}; all of its output is in {}",
+        last_line(&text).unwrap_or(NOTHING),
+        path.display()
+    );
 }
 
 /// Runs a program that may take no longer than `limit`; `None` when it was ended for taking longer.
@@ -362,6 +369,6 @@ fn signal(group: Pid, signal: Signal) {
     let _ = kill_process_group(group, signal);
 }
 
-fn last_line(text: &str) -> &str {
-    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it printed nothing")
+fn last_line(text: &str) -> Option<&str> {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }

@@ -3,9 +3,10 @@
 
 use cf_warm_pools::config::resolved::Millis;
 use cf_warm_pools::core::failure::FailureClass;
-use cf_warm_pools::core::shard::Input;
+use cf_warm_pools::core::id::{ContainerId, ShardIndex};
+use cf_warm_pools::core::shard::{ContainerKind, Delivery, Input, Parcel, Spec, State};
 
-use crate::world::{Script, World, failure, id};
+use crate::world::{Container, Script, World, failure, id};
 
 #[test]
 fn a_restart_in_the_middle_of_starts_takes_them_up_again() {
@@ -72,4 +73,36 @@ fn a_container_that_cannot_be_destroyed_stays_on_the_books() {
     world.containers.get_mut(&container).unwrap().script.unreachable = false;
     world.run_for(Millis::from_secs(120));
     assert_eq!((world.counts(), world.running()), ((0, 0, 0, 0), 0));
+}
+
+#[test]
+fn a_start_that_was_under_way_is_not_forgotten_by_code_without_the_binding() {
+    let mut world = World::new(r#""warm_target": 2"#);
+    world.run_for(Millis(700));
+    // A deploy takes the binding away, and the object is loaded anew.
+    world.script.unbound = true;
+    world.containers.values_mut().for_each(|container| container.script.unbound = true);
+    world.restart();
+    world.run_for(Millis::from_secs(60));
+    assert_eq!((world.counts(), world.running()), ((0, 0, 0, 2), 2), "they may run, and do");
+    world.script.unbound = false;
+    world.containers.values_mut().for_each(|container| container.script.unbound = false);
+    world.run_for(Millis::from_secs(120));
+    assert_eq!((world.counts(), world.running()), ((0, 2, 0, 0), 2));
+}
+
+#[test]
+fn a_container_from_a_sibling_is_not_forgotten_by_code_without_the_binding() {
+    let mut world = World::new(r#""warm_target": 0"#);
+    let container = ContainerId::from_random(77);
+    let script = Script { unbound: true, ..Script::default() };
+    let plan = world.shard.plan().unwrap().clone();
+    let spec = Spec::of(&plan.pool);
+    let (state, kind) = (State::Warm { since: world.now }, Some(ContainerKind::Agent));
+    let parcel = Parcel { seq: 1, container, spec, created: world.now, kind, state, credit: None };
+    let delivery = Delivery { from: ShardIndex(1), plan, paid: Default::default(), parcels: vec![parcel] };
+    world.containers.insert(container, Container { script, running: true, stopping: false });
+    world.step(Input::Receive(Box::new(delivery)));
+    world.run_for(Millis::from_secs(60));
+    assert_eq!((world.counts(), world.running()), ((0, 0, 0, 1), 1), "it runs");
 }

@@ -54,7 +54,8 @@ pub enum Input {
         /// Whether it is ready, and if so, what it is.
         result: Result<ContainerKind, StartFailure>,
     },
-    /// `startAndWaitForPorts` could not even be sent: the Worker has no binding for the class. Nothing runs.
+    /// `startAndWaitForPorts` could not even be sent: the Worker has no binding for the class. Nothing runs, unless it was asked
+    /// before, by code that had one.
     StartUnsent {
         /// The container.
         container: ContainerId,

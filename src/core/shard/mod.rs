@@ -311,7 +311,7 @@ impl Shard {
             (_, State::Moving { .. }) | (None, _) => now,
             (Some(spec), _) => now + spec.lease_ttl,
         };
-        let slot = Slot::new(row, now, lease_until);
+        let slot = Slot { may_run: true, ..Slot::new(row, now, lease_until) };
         if matches!(slot.row.state, State::Draining { blocks: Some(_), .. }) {
             self.timers.set(Timer::Fence(container), self.fence_end(now, &slot));
         }

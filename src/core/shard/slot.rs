@@ -124,6 +124,9 @@ pub(super) struct Slot {
     pub last_error: Option<Box<StartFailure>>,
     /// It came warm from a sibling, and is told its new owner first.
     pub borrowed: bool,
+    /// It may run though nothing is known of this shard's calls to it: it was on the books before the shard was loaded, or came from a
+    /// sibling.
+    pub may_run: bool,
 }
 
 /// A call under way to a container object.
@@ -148,6 +151,7 @@ impl Slot {
             known_since: now,
             last_error: None,
             borrowed: false,
+            may_run: false,
         }
     }
 

@@ -273,7 +273,7 @@ impl Shard {
         self.drain(now, container, DrainCause::StartFailed, fx);
     }
 
-    /// The start of a container could not even be asked for: it comes off the books, for nothing can run.
+    /// The start of a container could not even be asked for: it comes off the books if nothing can run.
     pub(super) fn start_unsent(
         &mut self,
         now: Millis,
@@ -281,8 +281,8 @@ impl Shard {
         failure: StartFailure,
         fx: &mut Effects<'_>,
     ) {
-        let starting = |slot: &Slot| slot.row.state == State::Starting && slot.last_error.is_none();
-        if self.books.get(container).is_some_and(starting) {
+        let is_new = |slot: &Slot| slot.row.state == State::Starting && slot.last_error.is_none() && !slot.may_run;
+        if self.books.get(container).is_some_and(is_new) {
             self.note_failure(now, container, failure, fx);
             self.unindex(container);
             self.forget(container, fx);

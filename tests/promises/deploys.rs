@@ -8,7 +8,7 @@ use cf_warm_pools::core::coordinator::{
 };
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
-use cf_warm_pools::core::shard::{Input as ShardInput, Rows};
+use cf_warm_pools::core::shard::{Effects as ShardEffects, Entropy, Input as ShardInput, Rows, Shard};
 use cf_warm_pools::core::sorted::Map;
 
 use crate::world::{World, pool};
@@ -231,4 +231,29 @@ fn a_plan_that_older_code_wrote_down_is_asked_for_and_taken_anew() {
     world.step(ShardInput::Configured(Box::new(complete.clone())));
     assert_eq!(world.shard.report(world.now).plan, Some(complete.version));
     assert_eq!(world.shard.plan(), Some(&complete));
+}
+
+struct NoRandomness;
+
+impl Entropy for NoRandomness {
+    fn unique(&mut self) -> u128 {
+        0
+    }
+
+    fn jitter(&mut self, _: u64) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn what_a_deploy_has_changed_is_due_at_a_time_for_which_an_alarm_can_be_set() {
+    let world = World::warm(r#""warm_target": 1"#);
+    let mut shard = Shard::load(world.shard.id().clone(), world.rows.clone(), world.now);
+    let plan = world.shard.plan().unwrap();
+    let bundled = pool(r#""warm_target": 2"#);
+    let plan = plan.deployed(Some((&bundled, None)), plan.version.stamp + 1, world.shard.id().index).unwrap();
+    let mut entropy = NoRandomness;
+    shard.adopt(world.now, plan, &mut ShardEffects::new(&mut entropy));
+    // The runtime refuses to set one for 0.
+    assert_eq!(shard.next_timeout(), Some(world.now));
 }

@@ -71,7 +71,7 @@ impl Shard {
         self.filled = false;
         fx.writes.push(Write::PutPlan(Box::new(plan.clone())));
         fx.events.push(Event::Configured(Box::new(plan.clone())));
-        self.timers.set_earlier(Timer::Refresh, Millis(0));
+        self.timers.set_earlier(Timer::Refresh, now);
         self.raise_epochs(plan.version, fx);
         let is_active = plan.active;
         if let Some(terms) = plan.credits {

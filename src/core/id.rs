@@ -23,6 +23,23 @@ impl SessionId {
     }
 }
 
+impl SessionId {
+    /// The id that a caller gives. One with U+FFFD is refused: the runtime and JavaScript put that in place of what is no text (a
+    /// header in Latin-1, half of a surrogate pair), and so it may be several ids that have become one.
+    ///
+    /// # Errors
+    ///
+    /// As for any text that is no id, and [`SessionIdError::Unreadable`].
+    pub fn from_caller(id: impl Into<String>) -> Result<Self, SessionIdError> {
+        let id = id.into();
+        if id.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(SessionIdError::Unreadable);
+        }
+        Self::try_from(id)
+    }
+}
+
+/// For ids that are known already, from rows and messages.
 impl TryFrom<String> for SessionId {
     type Error = SessionIdError;
 
@@ -58,6 +75,9 @@ pub enum SessionIdError {
     /// It has a control character.
     #[error("the id has a control character")]
     ControlCharacter,
+    /// It has U+FFFD.
+    #[error("the id has U+FFFD, which stands for what is no UTF-8: send it percent-encoded, or in letters of ASCII")]
+    Unreadable,
 }
 
 /// A container: the UUID that names its Durable Object. It is used for one container in its whole life.
@@ -215,5 +235,13 @@ mod tests {
         assert_eq!(parse(""), Err(SessionIdError::Empty));
         assert_eq!(parse(&"x".repeat(257)), Err(SessionIdError::TooLong(257)));
         assert_eq!(parse("a\nb"), Err(SessionIdError::ControlCharacter));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_nobodys_id_unless_it_has_been() {
+        assert_eq!(SessionId::from_caller("Jos\u{fffd}"), Err(SessionIdError::Unreadable));
+        assert_eq!(SessionId::from_caller("a\nb"), Err(SessionIdError::ControlCharacter));
+        assert_eq!(SessionId::from_caller("José").unwrap().as_str(), "José");
+        assert!(SessionId::try_from("Jos\u{fffd}".to_owned()).is_ok(), "rows of former code stay readable");
     }
 }

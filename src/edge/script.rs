@@ -92,7 +92,7 @@ impl ScriptPool {
     /// it, or something is wrong: then [`acquire`](Self::acquire) says what.
     #[wasm_bindgen(js_name = shardOf)]
     pub fn shard_of(&self, id: &str) -> i32 {
-        let Ok(id) = SessionId::try_from(id.to_owned()) else { return -1 };
+        let Ok(id) = SessionId::from_caller(id) else { return -1 };
         let shard = self.pool().ok().and_then(|pool| pool.plain_shard(&id));
         shard.and_then(|shard| i32::try_from(shard.0).ok()).unwrap_or(-1)
     }
@@ -265,7 +265,7 @@ fn read(name: &str, settings: &Value) -> Result<Config, ConfigErrors> {
 
 fn session_id(id: &JsValue) -> Result<SessionId, JsValue> {
     let text = id.as_string().ok_or_else(|| type_error("an id is a string"))?;
-    SessionId::try_from(text).map_err(|error| type_error(&error.to_string()))
+    SessionId::from_caller(text).map_err(|error| type_error(&error.to_string()))
 }
 
 fn type_error(message: &str) -> JsValue {

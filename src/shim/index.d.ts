@@ -90,7 +90,7 @@ export interface UntypedPoolNamespace {
  * One pool. What its methods cannot do they reject with a {@link WarmPoolError}; what only other code can mend (an id
  * that is none, a pool that no configuration has, a binding that is missing), with a `TypeError`.
  *
- * An id is whatever a container is for: a session, a user, a job. 1 to 256 bytes of UTF-8, without control characters.
+ * An id is whatever a container is for: a session, a user, a job. 1 to 256 bytes of UTF-8, without control characters and U+FFFD.
  *
  * @typeParam Container - The container class; `undefined` or `any` when it is not known.
  */

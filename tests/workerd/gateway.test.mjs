@@ -54,6 +54,13 @@ describe("ids", () => {
     assert.deepEqual(await errorOf(await server.fetch("/query?user=a%00b")), { status: 400, code: "bad_id" });
   });
 
+  test("that are no UTF-8 are refused: the runtime makes one of all of them", async () => {
+    // As clients send header values in Latin-1, many of which know nothing else.
+    for (const name of ["Jos\xe9", "Jos\xe8"]) {
+      assert.deepEqual(await errorOf(await ask(server, name)), { status: 400, code: "bad_id" });
+    }
+  });
+
   test("may have a default", async () => {
     assert.equal((await server.fetch("/default/x")).status, 200);
     assert.ok(await lookup(server, "everyone"));

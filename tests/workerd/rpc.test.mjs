@@ -67,6 +67,14 @@ describe("a shard by RPC", () => {
     await assert.rejects(configure("p/0", settings), /from a configuration/);
   });
 
+  test("an id that is no text is refused, for what stands in its place could be several", async () => {
+    for (const id of ["a\ud800", "a\udbff", "a\ufffd"]) {
+      for (const method of ["getContainer", "lookupContainer", "release"]) {
+        await assert.rejects(call(method, id), { name: "TypeError", message: /U\+FFFD/ });
+      }
+    }
+  });
+
   test("release and lookup of an id that another shard owns are refused, not answered with nothing", async () => {
     for (const method of ["release", "lookupContainer"]) {
       await assert.rejects(rpc(server, "WARM_POOL", "p/3", method, "alice"), { code: "wrong_shard", shards: 1 });

@@ -100,7 +100,7 @@ impl Pool {
     ///
     /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`].
     pub async fn get_container(&self, id: &str) -> Result<Container, Error> {
-        let id = SessionId::try_from(id.to_owned())?;
+        let id = SessionId::from_caller(id)?;
         let assignment = self.acquire(&id, None).await?;
         Ok(self.container(id, &assignment))
     }
@@ -111,7 +111,7 @@ impl Pool {
     ///
     /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`].
     pub async fn lookup(&self, id: &str) -> Result<Option<Container>, Error> {
-        let id = SessionId::try_from(id.to_owned())?;
+        let id = SessionId::from_caller(id)?;
         let assignment = self.find(&id).await?;
         Ok(assignment.map(|assignment| self.container(id, &assignment)))
     }
@@ -128,7 +128,7 @@ impl Pool {
     ///
     /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`].
     pub async fn release(&self, id: &str) -> Result<bool, Error> {
-        self.release_id(&SessionId::try_from(id.to_owned())?).await
+        self.release_id(&SessionId::from_caller(id)?).await
     }
 
     /// [`Self::release`] of an id that was already read.
@@ -157,7 +157,7 @@ impl Pool {
     /// [`Error::BadId`], [`Error::Refused`], [`Error::PoolUnreachable`], or [`Error::Denied`] when the container could not
     /// be reached.
     pub async fn fetch(&self, id: &str, request: worker::Request) -> Result<worker::Response, Error> {
-        let id = SessionId::try_from(id.to_owned())?;
+        let id = SessionId::from_caller(id)?;
         let url = super::container_url(&request.inner().url());
         let request = Clone::clone(request.inner());
         Ok(self.dispatch(&id, request, url).await?.into())

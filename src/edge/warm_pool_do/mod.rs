@@ -212,7 +212,7 @@ impl WarmPool {
 
 fn session_id(id: &JsValue) -> Result<SessionId, JsValue> {
     let text = id.as_string().ok_or_else(|| js_sys::TypeError::new("an id is a string"))?;
-    SessionId::try_from(text).map_err(|error| type_error(&error))
+    SessionId::from_caller(text).map_err(|error| type_error(&error))
 }
 
 fn type_error(error: &dyn std::fmt::Display) -> JsValue {

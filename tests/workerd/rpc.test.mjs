@@ -67,6 +67,19 @@ describe("a shard by RPC", () => {
     await assert.rejects(configure("p/0", settings), /from a configuration/);
   });
 
+  test("a pool by code has one shard count, the first that it got, though a coordinator knows no such pool", async () => {
+    const settings = { container: "COUNTER", warmTarget: 0 };
+    const configure = (object, shards) => rpc(server, "WARM_POOL", object, "configure", { ...settings, shards });
+    const shardsOf = async (object) => (await rpc(server, "WARM_POOL", object, "getPlan")).pool.shards;
+    await configure("counted/0", 2);
+    await configure("counted/3", 4);
+    assert.equal(await shardsOf("counted/3"), 2);
+    // Two callers, of whom the one is heard by the first shard only after the other was by its own.
+    await configure("raced/3", 4);
+    await configure("raced/0", 2);
+    assert.deepEqual([await shardsOf("raced/0"), await shardsOf("raced/3")], [4, 4]);
+  });
+
   test("an id that is no text is refused, for what stands in its place could be several", async () => {
     for (const id of ["a\ud800", "a\udbff", "a\ufffd"]) {
       for (const method of ["getContainer", "lookupContainer", "release"]) {

@@ -194,11 +194,7 @@ impl WarmPool {
         if !driver.must_hear_count(&plan)? {
             return reply(driver.take(plan)?);
         }
-        let told = async move {
-            driver.ensure_plan().await?;
-            reply(driver.take(plan)?)
-        };
-        Ok(future_to_promise(told).into())
+        Ok(future_to_promise(async move { reply(driver.take_after_first(plan).await?) }).into())
     }
 
     /// Replaces every container that is not assigned. Returns how many were sent away.

@@ -38,27 +38,49 @@ pub(super) fn plan_of_this_deploy(machine: &Shard, env: &Env) -> Option<Plan> {
 
 impl Driver {
     /// A shard that was never told its plan asks the coordinator once, because the shard count in force may be another
-    /// than the bundled one. If there is none, or it does not answer, the pool's first shard is asked, which is in force under any
-    /// count. What is bundled will do when that one has no plan either, for then no id of the pool has a container.
+    /// than the bundled one. If there is none, or it does not answer or knows no such pool, the pool's first shard is asked, which is in
+    /// force under any count. What is bundled will do when that one has no plan either, for then no id of the pool has a container.
     pub async fn ensure_plan(self: &Rc<Self>) -> Result<(), JsValue> {
         let has_plan = || self.with(|shard| shard.plan().is_some());
         if has_plan()? {
             return Ok(());
         }
+        let me = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
         if self.has_coordinator() {
-            let Err(error) = self.report(FIRST_PLAN_DEADLINE).await else { return self.take_bundled_plan(None) };
-            tracing::warn!(%error, "the coordinator did not answer a shard that has no plan yet");
+            match self.report(FIRST_PLAN_DEADLINE).await {
+                Ok(()) if bundled(&self.env).pool(&me.pool).is_some() => return self.take_bundled_plan(None),
+                // It does not know of pools that are configured by code.
+                Ok(()) => {}
+                Err(error) => tracing::warn!(%error, "the coordinator did not answer a shard that has no plan yet"),
+            }
             if has_plan()? {
                 return Ok(());
             }
         }
-        let me = self.loaded().map_err(|error| js::js_error(&error))?.id.clone();
         if me.index == FIRST_SHARD {
             return self.take_bundled_plan(None);
         }
-        let first = ShardId { index: FIRST_SHARD, ..me };
-        let plan = ShardClient::new(&self.env, first).within(FIRST_PLAN_DEADLINE).plan().await;
+        let plan = self.first_shard(me).plan().await;
         self.take_bundled_plan(plan.map_err(|error| js::js_error(&error.to_string()))?)
+    }
+
+    /// The pool's first shard.
+    fn first_shard(&self, me: ShardId) -> ShardClient<'_> {
+        ShardClient::new(&self.env, ShardId { index: FIRST_SHARD, ..me }).within(FIRST_PLAN_DEADLINE)
+    }
+
+    /// Takes a plan by code, for which it has to hear of the shard count in force first. That is the one which the pool's first shard
+    /// has taken first: where that has no plan, it is told this one, so that of callers with several counts one prevails everywhere.
+    pub async fn take_after_first(self: &Rc<Self>, plan: Plan) -> Result<PlanVersion, JsValue> {
+        self.ensure_plan().await?;
+        if self.must_hear_count(&plan)? {
+            let unheard = |error: CallError| js::js_error(&error.to_string());
+            let me = self.with(|shard| shard.id().clone())?;
+            let first = self.first_shard(me);
+            first.configure(&plan.of_sibling(FIRST_SHARD)).await.map_err(unheard)?;
+            self.take_bundled_plan(first.plan().await.map_err(unheard)?)?;
+        }
+        self.take(plan)
     }
 
     /// Takes what is bundled, or the plan of a sibling, unless the shard has got one meanwhile.

@@ -179,21 +179,21 @@ export interface PoolSettings {
    * With {@link createWarmPool} it is found by itself, and needed only where two bindings lead to the same class. With
    * {@link createWarmPools} every pool needs it, here or in `defaults`.
    */
-  container?: string;
+  container?: string | undefined;
   /**
    * How many containers are kept started ahead of need, over all shards. They are billed while they wait. From 0 to
    * 10,000, and at most `maxInstances`.
    *
    * @defaultValue `5`
    */
-  warmTarget?: number;
+  warmTarget?: number | undefined;
   /**
    * How often the health of containers is checked and warm ones are kept from falling asleep. Stock that was taken is
    * replaced at once, whatever this says. From 500ms to 1h.
    *
    * @defaultValue `10s`
    */
-  refreshInterval?: Duration;
+  refreshInterval?: Duration | undefined;
   /**
    * How many objects share the work of the pool. More of them take more requests a second; each id belongs to one. From
    * 1 to 256.
@@ -204,59 +204,59 @@ export interface PoolSettings {
    *
    * @defaultValue `1`
    */
-  shards?: number;
+  shards?: number | undefined;
   /**
    * The most containers at once over all shards, in whatever state. From 1 to 100,000, at least `warmTarget` and at
    * least `shards`. Without it the platform's own limit holds: `max_instances` of the class in `wrangler.jsonc`.
    */
-  maxInstances?: number;
+  maxInstances?: number | undefined;
   /**
    * How long a container may be idle before it stops itself. For {@link ContainerAgent}; a JavaScript class has a
    * `sleepAfter` of its own, whose numbers are seconds. Either must be longer than `refreshInterval`. From 1s to 24h.
    *
    * @defaultValue `5m`
    */
-  sleepAfter?: Duration;
+  sleepAfter?: Duration | undefined;
   /**
    * How long a call waits for a container before it fails. From 100ms to 10m.
    *
    * @defaultValue `30s`
    */
-  acquireTimeout?: Duration;
+  acquireTimeout?: Duration | undefined;
   /**
    * How many containers one shard starts at the same time. From 1 to 64.
    *
    * @defaultValue `32`
    */
-  maxConcurrentStarts?: number;
+  maxConcurrentStarts?: number | undefined;
   /**
    * How long a {@link ContainerAgent} serves an id before it asks its shard again. From 1s to 1h.
    *
    * @defaultValue `1m`
    */
-  leaseTtl?: Duration;
+  leaseTtl?: Duration | undefined;
   /**
    * How long a container of a JavaScript class, which has no lease, may be unreachable before its id gets another. From
    * 1s to 1h.
    *
    * @defaultValue `1m`
    */
-  unreachableTimeout?: Duration;
+  unreachableTimeout?: Duration | undefined;
   /**
    * How long a container has after SIGTERM before it is destroyed. From 100ms to 15m.
    *
    * @defaultValue `15s`
    */
-  drainTimeout?: Duration;
+  drainTimeout?: Duration | undefined;
   /**
    * How large the containers are, as `instance_type` of the class in `wrangler.jsonc` says: the name of a type, or a
    * size. For the cost in {@link PoolStats}, and nothing else.
    *
    * @defaultValue `lite`
    */
-  instanceType?: InstanceType;
+  instanceType?: InstanceType | undefined;
   /** How a {@link ContainerAgent} starts its container. A JavaScript class says so itself, and ignores this. */
-  start?: StartSettings;
+  start?: StartSettings | undefined;
 }
 
 /** How large a container is: what the platform calls it, or its size. */
@@ -287,64 +287,64 @@ export interface StartSettings {
    *
    * @defaultValue `8080`
    */
-  port?: number;
+  port?: number | undefined;
   /**
    * The ports that must all answer before the container is ready, 1 to 16 of them; requests go to the first. Instead of
    * `port`.
    */
-  ports?: number[];
+  ports?: number[] | undefined;
   /** Environment variables. At most 128, a value at most 32 KiB. */
-  env?: Record<string, string>;
+  env?: Record<string, string> | undefined;
   /** Replaces the entry point of the image. 1 to 64 words. */
-  entrypoint?: string[];
+  entrypoint?: string[] | undefined;
   /**
    * Whether the container may reach the internet.
    *
    * @defaultValue `false`
    */
-  enableInternet?: boolean;
+  enableInternet?: boolean | undefined;
   /** Labels for the platform's metrics. At most 32, of at most 256 bytes. */
-  labels?: Record<string, string>;
+  labels?: Record<string, string> | undefined;
   /** When the container counts as ready. */
-  ready?: ReadySettings;
+  ready?: ReadySettings | undefined;
   /** A request sent once after the container is ready, before it counts as warm. */
-  setup?: SetupSettings;
+  setup?: SetupSettings | undefined;
 }
 
 /** When a container counts as ready. */
 export interface ReadySettings {
   /** The path that must answer with a status below 500. Without it any HTTP answer of the port will do. */
-  path?: string;
+  path?: string | undefined;
   /**
    * How long start and readiness together may take. From 100ms to 10m.
    *
    * @defaultValue `20s`
    */
-  timeout?: Duration;
+  timeout?: Duration | undefined;
 }
 
 /** A request sent once to a container that has become ready. It needs a `path`, here or in `defaults`. */
 export interface SetupSettings {
   /** The path and query. */
-  path?: string;
+  path?: string | undefined;
   /**
    * The method.
    *
    * @defaultValue `POST`
    */
-  method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
+  method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | undefined;
   /**
    * The status that means success. From 200 to 599.
    *
    * @defaultValue `200`
    */
-  expect?: number;
+  expect?: number | undefined;
   /**
    * How long it may take. From 100ms to 10m.
    *
    * @defaultValue `30s`
    */
-  timeout?: Duration;
+  timeout?: Duration | undefined;
 }
 
 /** The settings of a pool that is set up by {@link createWarmPool}. */
@@ -355,14 +355,14 @@ export interface WarmPoolConfig extends PoolSettings {
    *
    * @defaultValue `global-pool`
    */
-  poolName?: string;
+  poolName?: string | undefined;
   /**
    * A KV namespace that remembers which container an id has. An accelerator, and no more: what it says is tried and
    * checked by the container itself, so that wrong, old or missing entries, and a KV that fails, cost nothing but time.
    *
    * A JavaScript class cannot check whom it serves, so for one it is not read.
    */
-  idCache?: KVNamespace;
+  idCache?: KVNamespace | undefined;
 }
 
 // ---------------------------------------------------------------------------------------- pools from a configuration
@@ -433,15 +433,15 @@ export interface WarmPools {
  */
 export type PoolsConfig = {
   /** Where an editor finds the schema. Ignored. */
-  $schema?: string;
+  $schema?: string | undefined;
   /** Values for every pool that does not give its own. Objects are merged key by key, everything else is replaced. */
-  defaults?: PoolConfig;
+  defaults?: PoolConfig | undefined;
   /** The pools by name, at most 256. A name has 1 to 64 of `a-z A-Z 0-9 _ -` and begins with a letter or digit. */
   pools: Record<string, PoolConfig>;
   /** Which requests go to which pool. The first route that matches wins. At most 1,024. */
-  routes?: Route[];
+  routes?: Route[] | undefined;
   /** What the platform takes, for the cost in {@link PoolStats}. */
-  prices?: EitherSpelling<Prices>;
+  prices?: EitherSpelling<Prices> | undefined;
 };
 
 /** Prices in US dollars. */
@@ -451,19 +451,19 @@ export interface Prices {
    *
    * @defaultValue `0.0000025`
    */
-  memoryGibSecond?: number;
+  memoryGibSecond?: number | undefined;
   /**
    * For a GB of disk, each second. From 0 to 1.
    *
    * @defaultValue `7e-8`
    */
-  diskGbSecond?: number;
+  diskGbSecond?: number | undefined;
   /**
    * For a vCPU that works, each second. No part of the cost, for how much one works is not known. From 0 to 1.
    *
    * @defaultValue `0.00002`
    */
-  vcpuSecond?: number;
+  vcpuSecond?: number | undefined;
 }
 
 /** A pool of a {@link PoolsConfig}. */
@@ -474,13 +474,13 @@ export type PoolConfig = EitherSpelling<
      *
      * @defaultValue `lite`
      */
-    instanceType?: InstanceType | { vcpu: number; memory_mib: number; disk_mb: number };
+    instanceType?: InstanceType | { vcpu: number; memory_mib: number; disk_mb: number } | undefined;
     /** The name of a KV binding that remembers which container an id has. See {@link WarmPoolConfig.idCache}. */
-    idCache?: string;
+    idCache?: string | undefined;
   }
 > & {
   /** How a container is started; see {@link StartSettings}. */
-  start?: EitherSpelling<StartSettings>;
+  start?: EitherSpelling<StartSettings> | undefined;
 };
 
 /** Which requests go to a pool, and where their id is. */
@@ -488,17 +488,17 @@ export type Route = EitherSpelling<{
   /** The name of a pool. */
   pool: string;
   /** The host: exact, or `*.example.com` for every host below `example.com`. Without it every host matches. */
-  host?: string;
+  host?: string | undefined;
   /**
    * The path: exact, or a prefix that ends in `/*`; `/python/*` also matches `/python`. Without it every path matches.
    */
-  path?: string;
+  path?: string | undefined;
   /**
    * Whether the prefix is removed before the container sees the path. Needs a `path` that ends in `/*`.
    *
    * @defaultValue `false`
    */
-  stripPrefix?: boolean;
+  stripPrefix?: boolean | undefined;
   /** Where a request carries its id. */
   id: RouteId;
 }>;
@@ -506,7 +506,7 @@ export type Route = EitherSpelling<{
 /** Where a request carries its id: in exactly one of these. */
 export type RouteId = {
   /** The id of requests that carry none. Without it they are refused with 400. */
-  default?: string;
+  default?: string | undefined;
 } & (
   | {
       /** The name of a request header. */
@@ -897,6 +897,8 @@ export declare class WarmPool<Env = Cloudflare.Env> extends DurableObject<Env> {
   reportStopped(container: string): Promise<boolean>;
   /** This shard in numbers. */
   getStats(): Promise<ShardStats>;
+  /** What is due is done. A subclass that has one of its own must call this one, which also sets the next alarm. */
+  alarm(alarmInfo?: AlarmInvocationInfo): Promise<void>;
   /**
    * Gives a pool that no configuration has its settings: the keys that a pool has in `pools.toml`, in `camelCase` or
    * `snake_case`, durations in ms or as text. Throws a `TypeError` that lists every mistake. To be called on each shard
@@ -1122,7 +1124,7 @@ export interface ContainerState {
  */
 export declare function poolRoutes(
   pool: WarmPoolClient<any>,
-  options: { token: string | undefined; prefix?: string },
+  options: { token: string | undefined; prefix?: string | undefined },
 ): (request: Request) => Promise<Response | null>;
 
 // --------------------------------------------------------------------------------------------------------- helpers
@@ -1130,7 +1132,7 @@ export declare function poolRoutes(
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
 /** An object whose keys may also be written in `snake_case`. */
-type EitherSpelling<T> = T & { [Key in keyof T as Exclude<SnakeCase<Key & string>, Key>]?: T[Key] };
+type EitherSpelling<T> = T & { [Key in keyof T as Exclude<SnakeCase<Key & string>, Key>]?: T[Key] | undefined };
 
 type SnakeCase<Name extends string> = Name extends `${infer Head}${infer Tail}`
   ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${SnakeCase<Tail>}`

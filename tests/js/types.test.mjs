@@ -47,6 +47,7 @@ describe("the types of the package", () => {
     ["are sound by themselves, also where nothing is skipped", "declarations"],
     ["let classes and bindings name each other", "circle"],
     ["go with the bindings that `wrangler types` writes", "wrangler-types"],
+    ["go with every check that a compiler has", "strictest"],
   ]) {
     test(promise, async () => assert.equal(await mistakes(path.join(ROOT, "tests/js/types", folder)), ""));
   }

@@ -20,6 +20,8 @@ const FILES: [(&str, &str); 3] = [
     ("LICENSE", "npm/LICENSE"),
 ];
 const SCRIPT: &str = "src/shim/npm.mjs";
+/// What stands for the global `Function` in it.
+const FUNCTION: &str = "src/shim/function.mjs";
 const OUTPUT: &str = "npm/dist/index.js";
 
 /// Makes the package of what [`worker::build`](crate::worker::build) has built.
@@ -35,6 +37,7 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
     esbuild
         .arg(SCRIPT)
         .args(["--bundle", "--format=esm", "--target=es2022", "--charset=utf8", "--log-level=warning"])
+        .arg(format!("--inject:{FUNCTION}"))
         // What the shim calls and the wasm does not have would otherwise be found out at run time.
         .arg("--log-override:import-is-undefined=error")
         .args(["--external:cloudflare:*", "--external:*.wasm"])

@@ -6,9 +6,11 @@ export const LATE = Symbol("late");
 
 /** Calls a method of a stub. */
 export function call(stub, method, args, millis) {
+  // First, for when it throws there is nobody to wait.
+  const answer = stub[method](...args);
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(reject, millis, LATE);
   });
-  return Promise.race([stub[method](...args), late]).finally(() => clearTimeout(timer));
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }

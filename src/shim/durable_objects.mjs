@@ -285,11 +285,16 @@ export function durableObjects(rust, prepare = (env) => env) {
 
 /** The env in which a shard finds its siblings as `WARM_POOL`, whatever the Worker calls them. */
 function withSiblings(ctx, env) {
+  const own = ownNamespace(ctx, env);
+  return own === undefined || own === env.WARM_POOL ? env : { ...env, WARM_POOL: own };
+}
+
+/** The namespace that an object of a name is in; undefined when nothing in `env` leads there. */
+export function ownNamespace(ctx, env) {
   const isOwn = (binding) =>
     binding?.constructor?.name === "DurableObjectNamespace" && binding.idFromName(ctx.id.name).toString() === ctx.id.toString();
-  if (ctx.id.name === undefined || isOwn(env.WARM_POOL)) return env;
-  const own = Object.values(env).find(isOwn);
-  return own === undefined ? env : { ...env, WARM_POOL: own };
+  if (ctx.id.name === undefined) return undefined;
+  return isOwn(env.WARM_POOL) ? env.WARM_POOL : Object.values(env).find(isOwn);
 }
 
 function construct(ctx, make) {

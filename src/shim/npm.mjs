@@ -9,7 +9,7 @@ import { LATE, call } from "../edge/call.mjs";
 import { poolRoutes } from "./bridge.mjs";
 import { durableObjects } from "./durable_objects.mjs";
 import { gateway } from "./gateway.mjs";
-import { isPredecessor, retire } from "./predecessor.mjs";
+import { predecessor } from "./predecessor.mjs";
 
 /** The configuration in the Worker's code, for every object of this isolate: what the wasm was built with is for another Worker. */
 let inCode = JSON.stringify({ pools: {} });
@@ -20,9 +20,28 @@ export { poolRoutes };
 const classes = durableObjects(rust, withCode);
 export const { PoolCoordinator, ContainerAgent } = classes;
 
+/** A shard; or what is left of the library that had the class before, see predecessor.mjs. */
 export class WarmPool extends classes.WarmPool {
+  #predecessor = predecessor(this.ctx, this.env);
+
   alarm() {
-    return isPredecessor(this.ctx) ? retire(this.ctx, this.env) : super.alarm();
+    return this.#predecessor ? this.#predecessor.alarm() : super.alarm();
+  }
+
+  configure(config) {
+    return this.#predecessor ? this.#predecessor.configure() : super.configure(config);
+  }
+
+  getContainer(id) {
+    return this.#predecessor ? this.#predecessor.getContainer(id) : super.getContainer(id);
+  }
+
+  lookupContainer(id) {
+    return this.#predecessor ? this.#predecessor.lookupContainer(id) : super.lookupContainer(id);
+  }
+
+  reportStopped(container, forwarded) {
+    return this.#predecessor ? this.#predecessor.reportStopped(container) : super.reportStopped(container, forwarded);
   }
 }
 
@@ -39,17 +58,19 @@ const MOST_CLIENTS = 64;
 export function createWarmPool(poolNamespace, containerNamespace, config = {}) {
   needNamespace("createWarmPool", "poolNamespace", poolNamespace);
   needNamespace("createWarmPool", "containerNamespace", containerNamespace);
-  const { poolName = DEFAULT_POOL_NAME, idCache, ...settings } = config ?? {};
+  const { poolName: name, idCache, ...settings } = config ?? {};
+  const poolName = name ?? DEFAULT_POOL_NAME;
   if (typeof poolName !== "string") throw new TypeError("poolName is a string");
   if (idCache !== undefined && idCache !== null) settings.idCache = ID_CACHE;
   const text = JSON.stringify(settings);
   const class_ = classOf(containerNamespace);
   // JSON has an end, and the class has no space in it: no two pools have one key.
   return clients.get(`${class_} ${text} ${poolName}`, [poolNamespace, containerNamespace, idCache], () => {
-    const env = withCode({ ...ownEnv, [WARM_POOL]: poolNamespace, [ID_CACHE]: idCache });
+    const env = withCode({ ...ownEnv, [WARM_POOL]: asBinding(poolNamespace), [ID_CACHE]: idCache ?? undefined });
     const pool = flawless(new rust.ScriptPool(env, poolName, text, class_));
+    needOneClass(poolNamespace, poolName, class_);
     const shards = new Shards(poolNamespace, poolName);
-    return new WarmPoolClient(pool, shards, new Containers(pool, ownEnv, containerNamespace));
+    return clientOf(pool, shards, new Containers(pool, ownEnv, containerNamespace));
   });
 }
 
@@ -62,87 +83,78 @@ export function getWarmPool(poolNamespace, poolName = DEFAULT_POOL_NAME) {
 /** The pools of a configuration: `config`, or the variable `POOLS_CONFIG`. */
 export function createWarmPools(env, config) {
   if (env === null || typeof env !== "object") throw new TypeError("createWarmPools takes the Worker's env");
-  if (config === undefined) return new WarmPools(env);
+  if (config === undefined) return poolsOf(env);
   const before = inCode;
   inCode = JSON.stringify(config);
   try {
-    return new WarmPools(env);
+    return poolsOf(env);
   } catch (error) {
     inCode = before;
     throw error;
   }
 }
 
-class WarmPools {
-  #env;
-  #pools;
-  #gateway = gateway(rust);
+/** Its methods may be taken off it: `export default { fetch: pools.fetch, scheduled: pools.prime }`. */
+function poolsOf(given) {
+  const env = withCode(given);
+  const pools = flawless(new rust.ScriptPools(env));
+  const handlers = gateway(rust);
+  return {
+    names() {
+      return pools.names();
+    },
 
-  constructor(env) {
-    this.#env = withCode(env);
-    this.#pools = flawless(new rust.ScriptPools(this.#env));
-  }
+    pool(name) {
+      if (typeof name !== "string") throw new TypeError("a pool's name is a string");
+      return clients.get(name, [pools], () => {
+        const pool = new rust.ScriptPool(env, name);
+        return clientOf(pool, new Shards(env[WARM_POOL], name), new Containers(pool, env));
+      });
+    },
 
-  names() {
-    return this.#pools.names();
-  }
+    fetch(request) {
+      return handlers.fetch(request, env);
+    },
 
-  pool(name) {
-    if (typeof name !== "string") throw new TypeError("a pool's name is a string");
-    return clients.get(name, [this.#pools], () => {
-      const pool = new rust.ScriptPool(this.#env, name);
-      return new WarmPoolClient(pool, new Shards(this.#env[WARM_POOL], name), new Containers(pool, this.#env));
-    });
-  }
-
-  fetch(request) {
-    return this.#gateway.fetch(request, this.#env);
-  }
-
-  prime() {
-    return this.#gateway.scheduled(undefined, this.#env);
-  }
+    prime() {
+      return handlers.scheduled(undefined, env);
+    },
+  };
 }
 
-class WarmPoolClient {
-  #pool;
-  #shards;
-  #containers;
+/** A client of a pool. Its methods may be taken off it, as those of `cf-container-warm-pool` may. */
+function clientOf(pool, shards, containers) {
+  return {
+    async getContainer(id) {
+      return containers.stub(id, (await shards.ask(pool, id)) ?? (await pool.acquire(id)));
+    },
 
-  constructor(pool, shards, containers) {
-    this.#pool = pool;
-    this.#shards = shards;
-    this.#containers = containers;
-  }
+    async lookupContainer(id) {
+      const assignment = await pool.lookup(id);
+      return assignment && containers.stub(id, assignment);
+    },
 
-  async getContainer(id) {
-    return this.#containers.stub(id, (await this.#shards.ask(this.#pool, id)) ?? (await this.#pool.acquire(id)));
-  }
+    async release(id) {
+      return pool.release(id);
+    },
 
-  async lookupContainer(id) {
-    const assignment = await this.#pool.lookup(id);
-    return assignment && this.#containers.stub(id, assignment);
-  }
+    async fetch(id, input, init) {
+      return pool.fetch(id, new Request(input, init));
+    },
 
-  release(id) {
-    return this.#pool.release(id);
-  }
+    async stats() {
+      return pool.stats();
+    },
 
-  async fetch(id, input, init) {
-    return this.#pool.fetch(id, new Request(input, init));
-  }
+    async shutdownPrewarmed() {
+      return pool.shutdownPrewarmed();
+    },
 
-  stats() {
-    return this.#pool.stats();
-  }
-
-  shutdownPrewarmed() {
-    return this.#pool.shutdownPrewarmed();
-  }
-
-  async reportStopped(container) {
-    return this.#pool.reportStopped(container);
-  }
+    async reportStopped(container) {
+      if (typeof container !== "string") throw new TypeError("reportStopped takes a string");
+      return pool.reportStopped(container);
+    },
+  };
 }
 
 /**
@@ -259,6 +271,47 @@ const clients = new (class {
 function flawless(made) {
   if (made.mistakes !== undefined) throw new TypeError(made.mistakes);
   return made;
+}
+
+/** The container class of each pool that code has set up here, as long as there are not too many. */
+const classesOfPools = new Map();
+
+/** Pools of one name over two classes would be one pool, which takes on the class of whoever called last. */
+function needOneClass(poolNamespace, poolName, class_) {
+  const pool = `${classOf(poolNamespace)} ${poolName}`;
+  const known = classesOfPools.get(pool);
+  if (known !== undefined && known !== class_) {
+    const message = `the pool "${poolName}" was set up for another container class before; give each class a pool of its own: \`poolName\``;
+    throw new TypeError(`createWarmPool: ${message}`);
+  }
+  if (classesOfPools.size >= MOST_CLIENTS) classesOfPools.clear();
+  classesOfPools.set(pool, class_);
+}
+
+/** A namespace under the name by which Rust knows one: that of `ctx.exports`, and one that something has wrapped, have others. */
+class Namespace {
+  static name = "DurableObjectNamespace";
+  #behind;
+
+  constructor(behind) {
+    this.#behind = behind;
+  }
+
+  idFromName(name) {
+    return this.#behind.idFromName(name);
+  }
+
+  get(id) {
+    return this.#behind.get(id);
+  }
+
+  getByName(name) {
+    return this.get(this.idFromName(name));
+  }
+}
+
+function asBinding(namespace) {
+  return namespace.constructor?.name === Namespace.name ? namespace : new Namespace(namespace);
 }
 
 const classIds = new WeakMap();

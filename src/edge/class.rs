@@ -7,6 +7,7 @@ use js_sys::Object;
 use wasm_bindgen::JsCast;
 use worker::Env;
 
+use super::js;
 use crate::config::resolved::BindingName;
 
 /// The name of which the id is compared. No object ever has it.
@@ -54,6 +55,10 @@ pub fn binding_of(env: &Env, class: &str, named: Option<&BindingName>) -> Result
 }
 
 fn leads_to(env: &Env, binding: &str, class: &str) -> bool {
+    // A variable may be null, of which `Env` would ask the constructor.
+    if js::get(env, binding).is_null() {
+        return false;
+    }
     let Ok(namespace) = env.durable_object(binding) else { return false };
     namespace.id_from_name(PROBE).is_ok_and(|id| id.to_string() == class)
 }

@@ -19,7 +19,8 @@ const PLAN_DEADLINE: Millis = Millis::from_secs(5);
 impl Pool {
     /// Asks the shard for the container of `id`.
     pub(crate) async fn acquire(&self, id: &SessionId, suspect: Option<ContainerId>) -> Result<Assignment, Error> {
-        let mut told = false;
+        // Code with another shard count than is in force meets a second shard that has not heard of its settings.
+        let mut told = None;
         let mut failed = false;
         let mut owner = self.owner(id);
         loop {
@@ -45,9 +46,9 @@ impl Pool {
             };
             match (refusal.code, self.by_code.as_ref().or(self.fallback.as_ref())) {
                 (RefusalCode::WrongShard, _) => self.correct_owner(&mut owner, refusal).await?,
-                (RefusalCode::UnknownPool, Some(code)) if !told => {
+                (RefusalCode::UnknownPool, Some(code)) if told != Some(index) => {
                     self.tell_first(code, index).await?;
-                    told = true;
+                    told = Some(index);
                 }
                 (
                     RefusalCode::AtCapacity

@@ -83,7 +83,8 @@ impl Pool {
         }
         let (pool, code) = (self.clone(), code.clone());
         background::run(async move {
-            let untold = pool.all_shards().filter(|&shard| pool.question_of_code(shard).is_some());
+            let plan = pool.plan_in_force().await;
+            let untold = pool.all_shards(plan.as_ref()).filter(|&shard| pool.question_of_code(shard).is_some());
             let tells = untold.map(|shard| {
                 let (pool, code) = (&pool, &code);
                 async move { pool.tell(code, shard).await }
@@ -96,9 +97,9 @@ impl Pool {
         });
     }
 
-    /// The shards of a pool configured by code in numbers. One that has no settings yet is told; others are left as they are, for
-    /// looking changes nothing.
-    pub(super) async fn stats_by_code(&self, code: &ByCode) -> Result<Answers, Error> {
+    /// The shards of a pool configured by code in numbers, and the plan in force. One that has no settings yet is told; others are
+    /// left as they are, for looking changes nothing.
+    pub(super) async fn stats_by_code(&self, code: &ByCode) -> Result<(Answers, Option<Plan>), Error> {
         let ask_once = async |index| self.shard(index).stats().await.map_err(|error| self.failed(error));
         let ask = async |index| {
             let stats = ask_once(index).await?;
@@ -108,12 +109,16 @@ impl Pool {
             self.tell(code, index).await?;
             ask_once(index).await
         };
-        let answers = join_all(self.all_shards().map(|index| {
+        // Told first, for its plan says how many there are.
+        let mut answers = vec![(ShardIndex(0), ask(ShardIndex(0)).await)];
+        let plan = self.plan_in_force().await;
+        let others = self.all_shards(plan.as_ref()).skip(1).map(|index| {
             let ask = &ask;
             async move { (index, ask(index).await) }
-        }));
+        });
+        answers.extend(join_all(others).await);
         let mut all = Answers::default();
-        for (index, stats) in answers.await {
+        for (index, stats) in answers {
             match stats {
                 Ok(stats) => all.answered.push(stats),
                 Err(mistake @ Error::Class { .. }) => return Err(mistake),
@@ -124,7 +129,13 @@ impl Pool {
                 }
             }
         }
-        Ok(all)
+        Ok((all, plan))
+    }
+
+    /// The plan in force, as far as the first shard knows it. By code alone the shard count that a pool had first stays, so that the
+    /// caller's code may have another.
+    pub(super) async fn plan_in_force(&self) -> Option<Plan> {
+        self.shard(ShardIndex(0)).plan().await.ok().flatten()
     }
 
     /// Tells every shard that has no settings yet those that code gives this pool, so that it fills its stock.

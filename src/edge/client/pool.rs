@@ -20,6 +20,7 @@ use crate::core::gateway::hint::Correction;
 use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome};
+use crate::core::plan::Plan;
 use crate::core::stats::{MergedStats, Terms, merge};
 use crate::edge::background;
 use crate::edge::bundled::bundled;
@@ -170,8 +171,9 @@ impl Pool {
     /// [`Error::PoolUnreachable`]. A shard that does not answer is listed as missing instead.
     pub async fn stats(&self) -> Result<MergedStats, Error> {
         if let Some(code) = &self.by_code {
-            let terms = Terms { pool: &code.settings, prices: &self.prices() };
-            return Ok(merge(terms, self.stats_by_code(code).await?));
+            let (answers, plan) = self.stats_by_code(code).await?;
+            let settings = plan.as_ref().map_or(&code.settings, |plan| &plan.pool);
+            return Ok(merge(Terms { pool: settings, prices: &self.prices() }, answers));
         }
         let stats = CoordinatorClient::new(&self.env).pool_stats(&self.name).await;
         let stats = stats.map_err(|error| self.failed(error))?;
@@ -190,9 +192,8 @@ impl Pool {
             let stats = stats.map_err(|error| self.failed(error))?;
             return stats.ok_or_else(|| Error::UnknownPool { name: self.name.to_string(), nearest: None });
         };
-        let answers = self.stats_by_code(code).await?;
+        let (answers, plan) = self.stats_by_code(code).await?;
         // The settings in force: the caller may have others.
-        let plan = self.shard(ShardIndex(0)).plan().await.ok().flatten();
         let settings = plan.as_ref().map_or(&code.settings, |plan| &plan.pool);
         let terms = Terms { pool: settings, prices: &self.prices() };
         let document = merge(terms, answers).document(&self.name, settings);
@@ -210,8 +211,9 @@ impl Pool {
             let count = CoordinatorClient::new(&self.env).shutdown_prewarmed(&self.name).await;
             return count.map_err(|error| self.failed(error));
         }
-        let counts =
-            join_all(self.all_shards().map(|index| async move { self.shard(index).shutdown_prewarmed().await }));
+        let plan = self.plan_in_force().await;
+        let shards = self.all_shards(plan.as_ref());
+        let counts = join_all(shards.map(|index| async move { self.shard(index).shutdown_prewarmed().await }));
         let counts: Vec<u32> =
             counts.await.into_iter().collect::<Result<_, _>>().map_err(|error| self.failed(error))?;
         Ok(counts.into_iter().fold(0, u32::saturating_add))
@@ -415,8 +417,9 @@ impl Pool {
         Container::new(self.env.clone(), binding, self.name.clone(), id, assignment)
     }
 
-    pub(super) fn all_shards(&self) -> impl Iterator<Item = ShardIndex> + use<> {
-        (0..self.shards.get()).map(ShardIndex)
+    /// The shards of the plan in force; while there is none, of the caller's settings.
+    pub(super) fn all_shards(&self, plan: Option<&Plan>) -> impl Iterator<Item = ShardIndex> + use<> {
+        (0..plan.map_or(self.shards.get(), Plan::taking_part)).map(ShardIndex)
     }
 
     pub(crate) fn shard(&self, index: ShardIndex) -> ShardClient<'_> {

@@ -68,6 +68,12 @@ describe("with fewer shards in the code than the pool had first", () => {
   test("shutdownPrewarmed reaches all", async () => assert.equal(await door("shutdownOfFewerShards"), 4));
 });
 
+test("an id of any characters has a container of its own; what is no text is refused", async () => {
+  const [wrong, containers] = await door("halves");
+  for (const error of wrong) assert.match(error, /U\+FFFD/);
+  assert.equal(containers, 3);
+});
+
 test("reportStopped of an object that no pool has made is no error, for `onStop` may not throw", async () => {
   const [answers, ...mistakes] = await door("reported");
   assert.deepEqual(answers, [false, false, false, false]);

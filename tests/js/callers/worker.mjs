@@ -157,6 +157,16 @@ const doors = {
     return made(env, "shut", { warmTarget: 4 }).shutdownPrewarmed();
   },
 
+  /** Half of a pair of UTF-16: on the way to Rust each becomes U+FFFD. */
+  async halves(env) {
+    const client = made(env, "halves");
+    const ask = ["getContainer", "lookupContainer", "release", "fetch"].map((method) => (id) => message(client[method](id, "http://pool/")));
+    const wrong = await Promise.all(ask.flatMap((ask) => ["\ud800", "a\udc00", "\ufffd"].map(ask)));
+    const right = ["\u{1f600}", "a/b:c %00", "__proto__"];
+    const stubs = await Promise.all(right.map(client.getContainer));
+    return [wrong, new Set(stubs.map(({ name }) => name)).size];
+  },
+
   async reported(env) {
     await made(env, "reported").getContainer("alice");
     const pool = () => getWarmPool(env.WARM_POOL, "reported");

@@ -66,9 +66,7 @@ export function discard(response) {
 function strip(headers) {
   // The names are in lower case. They are collected first: deleting while iterating skips some.
   let reserved;
-  headers.forEach((_value, name) => {
-    if (isReserved(name)) (reserved ??= []).push(name);
-  });
+  for (const name of headers.keys()) if (isReserved(name)) (reserved ??= []).push(name);
   reserved?.forEach((name) => headers.delete(name));
 }
 

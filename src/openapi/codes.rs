@@ -9,7 +9,7 @@ pub(super) const CODES: &[(u16, &str, &str)] = &[
     (400, "bad_actor", "`x-warm-actor` has more than 100 characters, or one that cannot be printed"),
     (400, "bad_body", "the body could not be read, or is not what it should be"),
     (400, "bad_encoding", "the path or the body is not UTF-8"),
-    (400, "bad_id", "the id has no bytes, more than 256, or a control character"),
+    (400, "bad_id", "the id has no bytes, more than 256, a control character, or U+FFFD"),
     (400, "bad_if_match", "`If-Match` is neither a list of `ETag`s nor `*`"),
     (400, "bad_query", "a parameter of the query is not what it may be"),
     (401, "unauthorized", "the token is missing or wrong"),

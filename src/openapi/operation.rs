@@ -14,8 +14,8 @@ pub(super) const POOL: &str = "counter";
 pub(super) const ID: &str = "alice";
 
 const JSON: &str = "application/json";
-/// Text without control characters.
-const NO_CONTROL: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
+/// Text without control characters, nor what stands for text that could not be read.
+const ID_TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]+$";
 
 /// What a call does, takes and answers.
 #[derive(Debug)]
@@ -61,8 +61,8 @@ impl Operation {
         }
         if path.contains("{id}") {
             let schema =
-                json!({ "type": "string", "minLength": 1, "maxLength": MAX_SESSION_ID_LEN, "pattern": NO_CONTROL });
-            let text = "1 to 256 bytes of UTF-8 without control characters, percent-encoded.";
+                json!({ "type": "string", "minLength": 1, "maxLength": MAX_SESSION_ID_LEN, "pattern": ID_TEXT });
+            let text = "1 to 256 bytes of UTF-8 without control characters and U+FFFD, percent-encoded.";
             operation = operation.parameter("path", "id", true, text, schema, &ID.into()).error(400, &["bad_id"]);
         }
         operation

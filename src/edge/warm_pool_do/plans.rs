@@ -5,7 +5,7 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::Env;
 
-use super::driver::Driver;
+use super::driver::{Driver, PEER_DEADLINE};
 use super::type_error;
 use crate::config::parse_value;
 use crate::config::resolved::{BindingName, Millis, Pool};
@@ -76,7 +76,8 @@ impl Driver {
         if self.must_hear_count(&plan)? {
             let unheard = |error: CallError| js::js_error(&error.to_string());
             let me = self.with(|shard| shard.id().clone())?;
-            let first = self.first_shard(me);
+            // Not a moment: without its answer the caller gets none.
+            let first = self.first_shard(me).within(PEER_DEADLINE);
             first.configure(&plan.of_sibling(FIRST_SHARD)).await.map_err(unheard)?;
             self.take_bundled_plan(first.plan().await.map_err(unheard)?)?;
         }

@@ -89,7 +89,7 @@ fn unknown_pool(message: &str) -> Failure {
 }
 
 async fn pool_and_id(env: &Env, name: &str, id: &str) -> Result<(Pool, SessionId), Failure> {
-    let id = SessionId::try_from(id.to_owned()).map_err(Error::BadId)?;
+    let id = SessionId::from_caller(id).map_err(Error::BadId)?;
     Ok((pool(env, name).await?, id))
 }
 

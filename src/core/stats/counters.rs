@@ -52,6 +52,13 @@ impl Counters {
         self.starts_retried += starts_retried;
         self.lent += lent;
     }
+
+    /// How much has happened: each event counts.
+    pub(super) fn sum(&self) -> u64 {
+        let Self { outcomes, refusals, starts_ready, starts_failed, starts_retried, lent, .. } = self;
+        let answers: u64 = outcomes.values().chain(refusals.values()).sum();
+        answers + starts_failed.values().sum::<u64>() + starts_ready + starts_retried + lent
+    }
 }
 
 /// What a shard counts in more detail. In its answer it is apart, so that the pool's numbers have it once and not per shard.
@@ -143,6 +150,14 @@ impl<T: Copy + Default> ByState<T> {
             draining: join(self.draining, other.draining),
             moving: join(self.moving, other.moving),
         }
+    }
+}
+
+impl ByState<u64> {
+    /// All states together.
+    pub(super) fn sum(&self) -> u64 {
+        let Self { starting, warm, assigned, draining, moving } = self;
+        starting + warm + assigned + draining + moving
     }
 }
 

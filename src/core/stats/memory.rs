@@ -30,8 +30,8 @@ impl Memory {
         let mut answered: Map<ShardIndex, ShardStats> = Map::new();
         for (index, stats) in heard {
             let Some(stats) = stats else { continue };
-            // Answers may overtake each other.
-            let is_newer = remembered.get(&index).is_none_or(|last| last.until() <= stats.until());
+            // Answers may overtake each other. A shard's clock may go back, what it has counted does not.
+            let is_newer = remembered.get(&index).is_none_or(|last| last.counted() <= stats.counted());
             if is_newer {
                 remembered.insert(index, ShardStats { shard: index, ..stats.clone() });
             }

@@ -106,9 +106,10 @@ pub struct ShardStats {
 }
 
 impl ShardStats {
-    /// Up to when it has counted, by its own clock.
-    fn until(&self) -> Option<Millis> {
-        self.detail.as_ref().map(|detail| detail.until)
+    /// How much it has counted: of two answers, which is the later. None of the time from one that runs older code.
+    fn counted(&self) -> (Option<u64>, u64) {
+        let lived = self.detail.as_ref().map(|detail| detail.container_millis.sum());
+        (lived, self.counters.sum())
     }
 
     /// Whether the shard has no settings of this deploy, neither these nor others.

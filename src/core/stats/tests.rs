@@ -134,6 +134,15 @@ fn counters_do_not_go_back_when_a_shard_does_not_answer_or_is_no_more() {
 }
 
 #[test]
+fn counters_do_not_go_back_either_when_a_clock_does() {
+    let mut memory = Memory::default();
+    let mut ask = |heard| sticky_total(&merged(memory.gather(&name(), vec![(ShardIndex(0), heard)], 1, 1)));
+    assert_eq!(ask(Some(at(0, 1_000, 5))), 5);
+    assert_eq!(ask(Some(at(0, 10, 8))), 8);
+    assert_eq!(ask(None), 8, "what it said last, whenever that was by its clock");
+}
+
+#[test]
 fn a_former_shard_is_asked_while_it_may_have_something_new_to_tell() {
     let mut memory = Memory::default();
     assert!(memory.must_ask_former(&name(), ShardIndex(1)), "nothing is known of it");

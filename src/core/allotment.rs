@@ -105,6 +105,9 @@ pub struct Allotment {
     /// Other shards wait for credits, or the limit was lowered: for so long, what is spare is returned at once.
     #[serde(default)]
     pub recall: Millis,
+    /// What is called back is beyond a lowered limit: what ids wait for goes as well.
+    #[serde(default)]
+    pub over: bool,
     /// The limit was lowered: so many warm containers are to go, beyond those over the target.
     #[serde(default)]
     pub excess: u32,

@@ -275,7 +275,7 @@ fn a_pool_at_its_own_limit_calls_nothing_back_from_others() {
     desk.report("b/0", standing);
     let standing = lacking(&desk, "a/0", 9, 1);
     let (_, _, fx) = desk.report("a/0", standing);
-    assert_eq!(told(&fx), ["b/0"], "it may have one more");
+    assert_eq!((told(&fx), sent(&fx, "b/0").over), (vec!["b/0".to_owned()], false), "it may have one more");
     let standing = spare(&desk, "b/0", 1, 4);
     desk.answer("b/0", standing);
     assert_eq!((given(&desk, "a/0"), desk.machine.capacity(&pool("a")).unwrap().leased), (1, 4));
@@ -324,7 +324,7 @@ fn after_a_lower_limit_credits_come_back_and_the_rest_is_let_go_once() {
     let all = ["a/0", "a/1", "a/2"];
     assert_eq!(told(&fx), all);
     assert_eq!(all.map(|name| sent(&fx, name).excess), [2, 3, 1]);
-    assert!(all.iter().all(|name| sent(&fx, name).recall > Millis(0)));
+    assert!(all.iter().all(|name| sent(&fx, name).recall > Millis(0) && sent(&fx, name).over));
     assert_eq!(all.map(|name| desk.machine.allotment_of(&shard(name)).unwrap().excess), [0; 3], "told once");
     desk.settle();
     let draining = Counts { warm: 6, draining: 3, ..Counts::default() };

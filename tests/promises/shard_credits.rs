@@ -10,8 +10,12 @@ const SOON: Millis = Millis::from_secs(20);
 
 /// Two shards, of a pool that may have ten containers: five credits each, and a coordinator.
 fn pool(warm_target: u32) -> Siblings {
+    pool_with(warm_target, "")
+}
+
+fn pool_with(warm_target: u32, more: &str) -> Siblings {
     let keys = format!(
-        r#""warm_target": {warm_target}, "max_instances": 10, "refresh_interval": "2s", "acquire_timeout": "5s""#
+        r#""warm_target": {warm_target}, "max_instances": 10, "refresh_interval": "2s", "acquire_timeout": "5s"{more}"#
     );
     let mut pool = Siblings::new(2, &keys);
     pool.reshard(2);
@@ -78,6 +82,21 @@ fn credits_that_are_called_back_go_unless_they_are_in_use() {
     pool.run_for(Millis::from_secs(4));
     pool.allot(0, 1, 1, Millis(0));
     assert_eq!(credits(&pool, 0), 2, "and no longer");
+}
+
+#[test]
+fn over_a_lowered_limit_credits_go_that_ids_wait_for_and_else_they_stay() {
+    for (over, left) in [(false, 3), (true, 1)] {
+        let mut pool = pool_with(0, r#", "max_concurrent_starts": 1"#);
+        pool.over = over;
+        for nth in 0..3 {
+            let id = pool.id_of(0, nth);
+            pool.ask(&id);
+        }
+        pool.allot(0, 0, 0, Millis::from_secs(4));
+        assert_eq!((credits(&pool, 0), returned(&pool, 0)), (left, u64::from(5 - left)), "one starts, two wait");
+        assert_eq!(pool.shard(0).report(pool.now).standing.unwrap().lacking, if over { 2 } else { 0 });
+    }
 }
 
 #[test]

@@ -81,6 +81,8 @@ pub struct Siblings {
     pub reports: BTreeMap<u32, u32>,
     /// What the coordinator says that it has heard of the returns of whomever it allots something.
     pub heard_returned: u64,
+    /// Whether it calls credits back because the limit was lowered.
+    pub over: bool,
     /// The most containers in one delivery.
     pub largest_delivery: usize,
     /// Questions for ids to former owners.
@@ -112,6 +114,7 @@ impl Siblings {
             limit: limit.map(|limit| limit as usize),
             reports: BTreeMap::new(),
             heard_returned: 0,
+            over: false,
             largest_delivery: 0,
             pulls: 0,
         };
@@ -162,6 +165,7 @@ impl Siblings {
             warm_target,
             credits: Some(Grant { generation, given, returned: self.heard_returned }),
             recall,
+            over: self.over,
             excess: 0,
             hold: Millis(0),
             stocked: stocked.collect(),

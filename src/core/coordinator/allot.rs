@@ -37,6 +37,7 @@ impl Coordinator {
             warm_target: row.warm_target,
             credits,
             recall: self.recall_for(shard),
+            over: self.shard_view(shard).is_some_and(|view| view.is_recalled && view.is_over),
             excess: self.shard_view(shard).map_or(0, |view| view.excess),
             hold: self.hold_of(shard),
             stocked: self.stocked(shard),

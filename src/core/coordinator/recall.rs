@@ -39,12 +39,15 @@ struct Shortage {
     count: i128,
     /// Whether ids wait for them, or the limit was lowered.
     is_urgent: bool,
+    /// Whether the limit was lowered.
+    is_over: bool,
 }
 
 impl Shortage {
     fn new(over: i128, unmet: Unmet) -> Self {
         let over = over.max(0);
-        Self { count: over + i128::from(unmet.ids) + i128::from(unmet.stock), is_urgent: over > 0 || unmet.ids > 0 }
+        let count = over + i128::from(unmet.ids) + i128::from(unmet.stock);
+        Self { count, is_urgent: over > 0 || unmet.ids > 0, is_over: over > 0 }
     }
 }
 
@@ -102,13 +105,13 @@ impl Coordinator {
             let Some(view) = self.views.get_mut(pool).filter(|view| view.is_short) else { continue };
             view.is_short = false;
             for shard in view.shards.values_mut() {
-                (shard.is_recalled, shard.excess) = (false, 0);
+                (shard.is_recalled, shard.is_over, shard.excess) = (false, false, 0);
             }
         }
     }
 
     /// Marks those whose credits are called back, and has them told.
-    fn recall(&mut self, pools: &[PoolName], Shortage { count, is_urgent }: Shortage) {
+    fn recall(&mut self, pools: &[PoolName], Shortage { count, is_urgent, is_over }: Shortage) {
         if count <= 0 {
             return;
         }
@@ -122,7 +125,9 @@ impl Coordinator {
             let may_have_some = !is_enough && (is_urgent || !is_known || spare > 0);
             if has_some || may_have_some {
                 expected += spare;
-                self.shard_view_mut(&shard).is_recalled = true;
+                let view = self.shard_view_mut(&shard);
+                view.is_recalled = true;
+                view.is_over |= is_over;
                 self.tell_of_recall(&shard, spare, is_known);
             }
         }

@@ -37,6 +37,8 @@ pub(super) struct ShardView {
     pub contact: Option<Millis>,
     /// Whether its spare credits are called back.
     pub is_recalled: bool,
+    /// Whether they are because a limit was lowered.
+    pub is_over: bool,
     /// When it was last told so.
     pub recalled_at: Option<Millis>,
     /// Warm containers that it is to let go because the limit was lowered, and has not been told of.

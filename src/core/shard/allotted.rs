@@ -20,6 +20,8 @@ const DEMAND_MEMORY: Millis = Millis::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Advice {
     recall_until: Millis,
+    /// Whether that is because the limit was lowered.
+    is_over: bool,
     hold_until: Millis,
     /// Warm containers that are to go because the limit was lowered.
     excess: u32,
@@ -122,7 +124,7 @@ impl Shard {
 
     /// Takes what the coordinator allots.
     pub(super) fn allotted(&mut self, now: Millis, allotment: &Allotment, fx: &mut Effects<'_>) {
-        let Allotment { plan, warm_target, credits: grant, recall, excess, hold, stocked } = allotment;
+        let Allotment { plan, warm_target, credits: grant, recall, over, excess, hold, stocked } = allotment;
         if let (Some(grant), Some(credits)) = (grant, &mut self.credits)
             && credits.take(*grant)
         {
@@ -140,26 +142,42 @@ impl Shard {
             fx.writes.push(Write::PutTarget(target));
         }
         self.advice.recall_until = now + (*recall).min(MAX_RECALL);
+        self.advice.is_over = *over;
         self.advice.hold_until = now + (*hold).min(CEILING_TTL);
         self.advice.excess = *excess;
         self.borrowing.hear(now, self.me.index, stocked);
     }
 
+    /// Credits that are not in use.
+    fn unused(&self) -> u32 {
+        self.limit().map_or(0, |limit| limit.saturating_sub(self.count()))
+    }
+
     /// Credits that are not in use, and that nobody who waits here needs.
     pub(super) fn spare(&self) -> u32 {
-        let Some(limit) = self.limit() else { return 0 };
         let arriving = self.starting.len();
         let needed = u32::try_from(self.queue.ready().saturating_sub(arriving)).unwrap_or(u32::MAX);
-        limit.saturating_sub(self.count()).saturating_sub(needed)
+        self.unused().saturating_sub(needed)
     }
 
     /// Gives back what is spare, when others wait for it or the shard has no use for it any more.
     pub(super) fn return_spare(&mut self, now: Millis, fx: &mut Effects<'_>) {
         let has_no_use = self.is_removed() || self.plan.as_ref().is_some_and(|plan| !plan.active);
-        if now >= self.advice.recall_until && !has_no_use {
-            return;
+        if now < self.advice.recall_until || has_no_use {
+            self.give_back(self.spare(), fx);
         }
-        let spare = if mutants::on(Mutant::RecallIgnored) { 0 } else { self.spare() };
+    }
+
+    /// Over a lowered limit nothing more is started: what is unused goes back first, and who waits here gets its turn among all
+    /// who wait.
+    pub(super) fn return_over(&mut self, now: Millis, fx: &mut Effects<'_>) {
+        if self.advice.is_over && now < self.advice.recall_until {
+            self.give_back(self.unused(), fx);
+        }
+    }
+
+    fn give_back(&mut self, spare: u32, fx: &mut Effects<'_>) {
+        let spare = if mutants::on(Mutant::RecallIgnored) { 0 } else { spare };
         let Some(credits) = self.credits.as_mut().filter(|credits| credits.generation > 0 && spare > 0) else { return };
         credits.returned += u64::from(spare);
         if mutants::on(Mutant::ReturnedIsKept) {

@@ -355,6 +355,7 @@ impl Shard {
         self.answer_doubters(now, fx);
         self.serve(now, fx);
         self.trim_outdated(now, fx);
+        self.return_over(now, fx);
         self.borrow(now, fx);
         self.replenish(now, fx);
         self.refuse_hopeless(now, fx);

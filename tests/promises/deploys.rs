@@ -2,15 +2,16 @@
 
 use cf_warm_pools::config::parse_json;
 use cf_warm_pools::config::resolved::{Config, Millis};
-use cf_warm_pools::core::allotment::{ShardReport, Standing};
+use cf_warm_pools::core::allotment::{CreditReport, ShardReport, Standing};
 use cf_warm_pools::core::coordinator::{
-    Ask, Change, ConfigSource, Coordinator, Deployed, Effects, Input, Registry, Write,
+    Ask, Change, ConfigSource, Coordinator, Deployed, Effects, HEAR_FOR, Input, Registry, Write,
 };
 use cf_warm_pools::core::id::ShardId;
 use cf_warm_pools::core::plan::{CodeVersion, Fingerprint, Plan, PlanVersion};
 use cf_warm_pools::core::shard::{Effects as ShardEffects, Entropy, Input as ShardInput, Rows, Shard};
 use cf_warm_pools::core::sorted::Map;
 
+use crate::desk::Desk;
 use crate::world::{World, pool};
 
 const NOW: Millis = Millis(1_000);
@@ -256,4 +257,46 @@ fn what_a_deploy_has_changed_is_due_at_a_time_for_which_an_alarm_can_be_set() {
     shard.adopt(world.now, plan, &mut ShardEffects::new(&mut entropy));
     // The runtime refuses to set one for 0.
     assert_eq!(shard.next_timeout(), Some(world.now));
+}
+
+/// What a shard with five credits of generation 3 says that works by this version, over `shards` shards.
+fn works_by(name: &str, version: u64, shards: u32, from: Option<u32>) -> Input {
+    let count = |count: u32| count.try_into().unwrap();
+    let credits = CreditReport { generation: 3, given: 0, returned: 0, spare: 5 };
+    let standing =
+        Standing { shards: Some(count(shards)), from: from.map(count), credits: Some(credits), ..Standing::default() };
+    let plan = Some(PlanVersion { version, stamp: 1 });
+    Input::Reported(Box::new(ShardReport { shard: name.parse().unwrap(), plan, standing: Some(standing) }))
+}
+
+#[test]
+fn a_coordinator_that_has_lost_its_rows_puts_nothing_in_force_below_what_shards_have_had() {
+    let config = |shards: u32| {
+        let keys = format!(r#""container": "C", "warm_target": 0, "max_instances": 10, "shards": {shards}"#);
+        parse_json(&format!(r#"{{"pools": {{"p": {{{keys}}}, "q": {{{keys}}}}}}}"#)).unwrap()
+    };
+    let mut desk = Desk::new();
+    desk.deploy(config(2));
+    // What was pushed does not get far: shards have had later ones, and by those other shard counts.
+    desk.step(works_by("p/0", 7, 2, None));
+    let fx = desk.step(works_by("q/0", 9, 4, None));
+    assert!(fx.pushes.is_empty() && desk.version().version == 1, "nothing is told that could be taken for theirs");
+    desk.restart();
+    desk.step(Input::Woken);
+    assert!(desk.machine.next_timeout().is_some(), "what is amiss is not forgotten");
+    desk.step(works_by("q/0", 9, 4, None));
+    desk.step(works_by("q/1", 6, 2, None));
+    desk.step(works_by("p/0", 9, 3, Some(2)));
+    let change = Change::of(Ask::Put(config(2)));
+    assert!(desk.step(Input::Change(Box::new(change))).pushes.is_empty(), "it waits as well");
+    desk.later(HEAR_FOR);
+    let fx = desk.step(Input::Woken);
+    let version = desk.version().version;
+    assert_eq!(version, 10);
+    let plan = |name: &str| desk.machine.plan_of(&name.parse().unwrap()).unwrap();
+    let counts = |plan: &Plan| (plan.pool.shards.get(), plan.from.map(|from| from.get()));
+    assert_eq!(counts(&plan("p/0")), (3, Some(2)), "what was moving goes on first");
+    assert_eq!(counts(&plan("q/0")), (2, Some(4)), "ids are where they were");
+    assert_eq!(plan("q/0").credits.unwrap().generation, version, "a beginning that shards take");
+    assert!(fx.pushes.iter().all(|(_, plan)| plan.version.version == version) && fx.pushes.len() > 5);
 }

@@ -100,6 +100,14 @@ fn over_a_lowered_limit_credits_go_that_ids_wait_for_and_else_they_stay() {
 }
 
 #[test]
+fn nothing_is_returned_to_whoever_counts_from_another_beginning() {
+    let mut pool = pool(0);
+    pool.plan_of.credits.as_mut().unwrap().generation = 1;
+    pool.allot(0, 0, 0, Millis::from_secs(4));
+    assert_eq!((credits(&pool, 0), returned(&pool, 0)), (5, 0));
+}
+
+#[test]
 fn a_pool_that_is_gone_gives_everything_back() {
     let mut pool = pool(4);
     pool.plan_of = pool.plan_of.clone().retired(pool.plan_of.version);

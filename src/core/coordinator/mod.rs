@@ -25,6 +25,7 @@ mod change;
 mod credits;
 mod events;
 mod history;
+mod later;
 mod ledger;
 mod migration;
 mod outbox;
@@ -48,6 +49,7 @@ pub use allot::{MAX_STOCKED, TELL_AGAIN};
 pub use change::{Ask, Change, Stale};
 pub use credits::Capacity;
 pub use history::{Action, KEPT_CONFIGS, KEPT_RECORDS, Record};
+pub use later::HEAR_FOR;
 pub use ledger::LedgerRow;
 pub use migration::{ASK_AGAIN, Migration};
 pub use outbox::{ALLOT_RETRY, CONCURRENT_ALLOTMENTS, MAX_ALLOT_RETRY};
@@ -61,6 +63,7 @@ pub use view::{HEARD_EMPTY_FOR, HEARD_FOR};
 use crate::core::sorted::Map;
 use credits::Class;
 use events::Told;
+use later::Later;
 use ledger::Ledger;
 use outbox::Outbox;
 use push::Pushes;
@@ -145,6 +148,7 @@ pub struct Coordinator {
     recall_again: Option<Millis>,
     /// Whether the rows were written by code that knew less: the first step completes them.
     is_incomplete: bool,
+    later: Later,
     archive: Archive,
     told_of: Told,
 }
@@ -170,6 +174,7 @@ impl Coordinator {
             tell_at: None,
             recall_again: None,
             is_incomplete: false,
+            later: Later::default(),
             archive: Archive::default(),
             told_of: Told::default(),
         };
@@ -181,6 +186,7 @@ impl Coordinator {
         machine.resume_pushes();
         machine.tell_at = (!machine.ledger.untold().is_empty()).then_some(Millis(0));
         machine.ask_at = (!machine.registry.migrations.is_empty()).then_some(Millis(0));
+        machine.later.until = (machine.registry.overtaken_by > 0).then_some(Millis(0));
         machine.is_incomplete = machine.lacks_terms() || !machine.shares_fit();
         machine
     }
@@ -201,6 +207,7 @@ impl Coordinator {
             Input::Change(change) => fx.stale = self.change(*change).err(),
             Input::Acknowledged(shard, version) => {
                 self.pushed(&shard);
+                self.note_later(&shard, version, None);
                 self.acknowledge(&shard, version, fx);
                 self.ask_if_moving(&shard);
             }
@@ -248,7 +255,14 @@ impl Coordinator {
 
     /// When to step next, if nothing comes in before.
     pub fn next_timeout(&self) -> Option<Millis> {
-        let all = [self.pushes.retry_at(), self.outbox.next_retry(), self.ask_at, self.tell_at, self.recall_again];
+        let all = [
+            self.pushes.retry_at(),
+            self.outbox.next_retry(),
+            self.ask_at,
+            self.tell_at,
+            self.recall_again,
+            self.later.until,
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -341,8 +355,12 @@ impl Coordinator {
     /// Makes a new version of what is asked for, and sees to it that everybody hears of it.
     fn put_in_force(&mut self) {
         self.registry.version += u64::from(!mutants::on(Mutant::VersionStandsStill));
-        let changed = self.registry.adopt();
         self.registry_changed = true;
+        if self.registry.overtaken_by > 0 {
+            // It is once shards have been heard (see `later`).
+            return;
+        }
+        let changed = self.registry.adopt();
         self.classify();
         self.set_terms();
         self.share_out(&changed);
@@ -364,6 +382,7 @@ impl Coordinator {
     fn reported(&mut self, report: ShardReport, asked: Asked, fx: &mut Effects) {
         let ShardReport { shard, plan, standing } = report;
         let Some(plan) = plan else { return self.hear_nothing(&shard) };
+        self.note_later(&shard, plan, standing.as_ref());
         self.acknowledge(&shard, plan, fx);
         let Some(standing) = standing else { return self.hear_nothing(&shard) };
         let (to_move, no_room_for) = (standing.to_move, standing.no_room_for);
@@ -381,6 +400,7 @@ impl Coordinator {
     /// Does what is due.
     fn fire(&mut self) {
         let now = self.now;
+        self.put_above_later();
         self.outbox.retry(now);
         if take_due(&mut self.ask_at, now, ASK_AGAIN) {
             self.ask_all_that_move();

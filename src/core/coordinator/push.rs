@@ -76,6 +76,10 @@ impl Coordinator {
     /// Sends what is to be sent, as far as not too much is under way.
     pub(super) fn push(&mut self, fx: &mut Effects) {
         let now = self.now;
+        if self.registry.overtaken_by > 0 {
+            self.pushes.retry_at = None;
+            return;
+        }
         if take_due(&mut self.pushes.retry_at, now, PUSH_RETRY) && !mutants::on(Mutant::PushNotRetried) {
             self.pushes.failed.clear();
         }

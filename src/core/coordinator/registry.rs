@@ -82,6 +82,10 @@ pub struct Registry {
     /// The credits with which the shards of each pool that has a limit began.
     #[serde(default)]
     pub terms: Map<PoolName, CreditTerms>,
+    /// The latest version that shards work by, where that is none of those counted here and nothing is in force above it yet (see
+    /// `later`); else 0.
+    #[serde(default)]
+    pub overtaken_by: u64,
     /// The version of the latest record; 0 when there is none.
     #[serde(default)]
     pub recorded: u64,

@@ -6,7 +6,7 @@ use super::message::{Effects, Write};
 use super::parcel::Target;
 use super::{CEILING_TTL, Timer};
 use crate::config::resolved::Millis;
-use crate::core::allotment::{Allotment, CreditReport, ShardReport, Standing};
+use crate::core::allotment::{Allotment, CreditReport, Grant, ShardReport, Standing};
 use crate::core::mutants::{self, Mutant};
 
 /// How soon a report is repeated while credits are lacking.
@@ -87,6 +87,8 @@ impl Shard {
     fn standing(&self, now: Millis) -> Standing {
         let ceiling = self.gate.ceiling.filter(|ceiling| now < ceiling.until);
         Standing {
+            shards: self.plan.as_ref().map(|plan| plan.pool.shards),
+            from: self.plan.as_ref().and_then(|plan| plan.from),
             counts: self.counts(),
             to_move: u32::try_from(self.to_move()).unwrap_or(u32::MAX),
             waiting: u32::try_from(self.queue.ready()).unwrap_or(u32::MAX),
@@ -141,7 +143,10 @@ impl Shard {
             self.filled = false;
             fx.writes.push(Write::PutTarget(target));
         }
-        self.advice.recall_until = now + (*recall).min(MAX_RECALL);
+        // Whoever counts from another beginning would not hear of a return: it would be lost.
+        let counts = |grant: &Grant| self.credits.as_ref().is_some_and(|has| has.generation == grant.generation);
+        let recall = (*recall).min(if grant.as_ref().is_some_and(counts) { MAX_RECALL } else { Millis(0) });
+        self.advice.recall_until = now + recall;
         self.advice.is_over = *over;
         self.advice.hold_until = now + (*hold).min(CEILING_TTL);
         self.advice.excess = *excess;

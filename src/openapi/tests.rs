@@ -10,6 +10,7 @@ use crate::config::resolved::Millis;
 use crate::core::gateway::DenialCode;
 use crate::core::gateway::admin::{Miss, call, is_open};
 use crate::core::id::{ShardId, ShardIndex};
+use crate::core::outcome::RefusalCode;
 use crate::core::shard::{Rows, Shard};
 use crate::core::stats::{Answers, Terms, merge};
 
@@ -135,12 +136,12 @@ fn denials() -> Vec<DenialCode> {
         MissingId,
         BadId,
         NoRoute,
-        AtCapacity,
-        Timeout,
-        StartFailed,
-        Overloaded,
-        WrongShard,
-        UnknownPool,
+        Refused(RefusalCode::AtCapacity),
+        Refused(RefusalCode::Timeout),
+        Refused(RefusalCode::StartFailed),
+        Refused(RefusalCode::Overloaded),
+        Refused(RefusalCode::WrongShard),
+        Refused(RefusalCode::UnknownPool),
         PoolUnreachable,
         Unconfirmed,
         ContainerChanged,
@@ -151,8 +152,7 @@ fn denials() -> Vec<DenialCode> {
     let is_admins = |code: &DenialCode| match code {
         // These need a request that is to be routed, or sent to a container.
         MissingId | NoRoute | Unconfirmed | ContainerChanged | ContainerUnreachable => false,
-        BadId | AtCapacity | Timeout | StartFailed | Overloaded | WrongShard | UnknownPool | PoolUnreachable
-        | Misconfigured | Internal => true,
+        BadId | Refused(_) | PoolUnreachable | Misconfigured | Internal => true,
     };
     all.into_iter().filter(is_admins).collect()
 }

@@ -12,18 +12,8 @@ pub enum DenialCode {
     BadId,
     /// No route matches.
     NoRoute,
-    /// The pool has as many containers as it may have.
-    AtCapacity,
-    /// No container was ready in time.
-    Timeout,
-    /// The pool's containers do not start.
-    StartFailed,
-    /// Too many callers wait.
-    Overloaded,
-    /// The id is on its way from one shard to another.
-    WrongShard,
-    /// The shard does not know the pool.
-    UnknownPool,
+    /// The shard gives the id no container.
+    Refused(RefusalCode),
     /// The shard could not be reached.
     PoolUnreachable,
     /// The container could not make sure that it still serves the id.
@@ -45,12 +35,7 @@ impl DenialCode {
             Self::MissingId => "missing_id",
             Self::BadId => "bad_id",
             Self::NoRoute => "no_route",
-            Self::AtCapacity => "at_capacity",
-            Self::Timeout => "timeout",
-            Self::StartFailed => "start_failed",
-            Self::Overloaded => "overloaded",
-            Self::WrongShard => "wrong_shard",
-            Self::UnknownPool => "unknown_pool",
+            Self::Refused(code) => code.as_str(),
             Self::PoolUnreachable => "pool_unreachable",
             Self::Unconfirmed => "unconfirmed",
             Self::ContainerChanged => "container_changed",
@@ -66,12 +51,14 @@ impl DenialCode {
             Self::MissingId | Self::BadId => 400,
             Self::NoRoute => 404,
             Self::Misconfigured | Self::Internal => 500,
-            Self::StartFailed | Self::ContainerUnreachable => 502,
-            Self::AtCapacity
-            | Self::Timeout
-            | Self::Overloaded
-            | Self::WrongShard
-            | Self::UnknownPool
+            Self::Refused(RefusalCode::StartFailed) | Self::ContainerUnreachable => 502,
+            Self::Refused(
+                RefusalCode::AtCapacity
+                | RefusalCode::Timeout
+                | RefusalCode::Overloaded
+                | RefusalCode::WrongShard
+                | RefusalCode::UnknownPool,
+            )
             | Self::PoolUnreachable
             | Self::Unconfirmed
             | Self::ContainerChanged => 503,
@@ -111,16 +98,13 @@ pub fn retry_after_secs(millis: u64) -> u32 {
 impl From<&Refusal> for Denial {
     fn from(refusal: &Refusal) -> Self {
         let Refusal { code, message, retry_after_millis, plan: _, shards: _ } = refusal;
-        let (code, reason) = match code {
-            RefusalCode::AtCapacity => (DenialCode::AtCapacity, Some(Reason::AtCapacity)),
-            RefusalCode::Timeout => (DenialCode::Timeout, None),
-            RefusalCode::StartFailed => (DenialCode::StartFailed, Some(Reason::StartsFailing)),
-            RefusalCode::Overloaded => (DenialCode::Overloaded, None),
-            RefusalCode::WrongShard => (DenialCode::WrongShard, None),
-            RefusalCode::UnknownPool => (DenialCode::UnknownPool, None),
+        let reason = match code {
+            RefusalCode::AtCapacity => Some(Reason::AtCapacity),
+            RefusalCode::StartFailed => Some(Reason::StartsFailing),
+            RefusalCode::Timeout | RefusalCode::Overloaded | RefusalCode::WrongShard | RefusalCode::UnknownPool => None,
         };
         let known = retry_after_millis.map(retry_after_secs);
-        let denial = Self::new(code, message.clone());
+        let denial = Self::new(DenialCode::Refused(*code), message.clone());
         Self { retry_after_secs: known.or(denial.retry_after_secs), reason, ..denial }
     }
 }

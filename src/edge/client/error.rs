@@ -5,7 +5,7 @@ use crate::config::resolved::{BindingName, PoolName};
 use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::gateway::{Denial, DenialCode};
 use crate::core::id::{ContainerId, SessionIdError};
-use crate::core::outcome::Refusal;
+use crate::core::outcome::{Refusal, RefusalCode};
 use crate::edge::js::CallError;
 
 /// Why a caller did not get what it asked for.
@@ -88,7 +88,7 @@ impl Error {
     pub(crate) fn denial(&self) -> Denial {
         match self {
             Self::MissingBinding { .. } => Denial::new(DenialCode::Misconfigured, self.to_string()),
-            Self::UnknownPool { .. } => Denial::new(DenialCode::UnknownPool, self.to_string()),
+            Self::UnknownPool { .. } => Denial::new(DenialCode::Refused(RefusalCode::UnknownPool), self.to_string()),
             Self::Options(_) | Self::Class { .. } => Denial::new(DenialCode::Misconfigured, self.to_string()),
             Self::BadId(cause) => Denial::new(DenialCode::BadId, format!("{self}: {cause}")),
             Self::Refused(refusal) => Denial::from(refusal),

@@ -44,6 +44,7 @@ use super::client::{self, Error, Pool, isolate};
 use super::log;
 use crate::core::gateway::{Denial, DenialCode, Sticky, Target, session_id};
 use crate::core::id::SessionId;
+use crate::core::outcome::RefusalCode;
 use crate::edge::join::join_all;
 use crate::edge::rpc::CoordinatorClient;
 
@@ -131,7 +132,10 @@ async fn destine(request: &Request, env: &Env, target: &Target<'_>) -> Result<De
     let id = id.map_err(|problem| Denial::from(&problem))?;
     let pool = client::of(env, &config, &route.pool).ok_or_else(|| {
         // Routes are checked against the pools; for completeness.
-        Denial::new(DenialCode::UnknownPool, format!("the configuration has no pool {}", route.pool))
+        Denial::new(
+            DenialCode::Refused(RefusalCode::UnknownPool),
+            format!("the configuration has no pool {}", route.pool),
+        )
     })?;
     Ok(Destined { pool, id, url: target.forwarded(route) })
 }

@@ -176,7 +176,8 @@ pub(super) struct Valid {
 struct Preview {
     /// Those of both configurations, in the order of their names.
     pools: Vec<PreviewOfPool>,
-    routes: PreviewOfRoutes,
+    routes: PreviewOfWhole,
+    prices: PreviewOfWhole,
 }
 
 /// What would become of a pool.
@@ -221,7 +222,7 @@ struct Difference {
 
 #[derive(JsonSchema)]
 #[schemars(inline)]
-struct PreviewOfRoutes {
+struct PreviewOfWhole {
     /// Whether any is another.
     changed: bool,
 }

@@ -1,5 +1,6 @@
 //! A change of the configuration is made over what its caller has seen, or not at all; it is on record; and it can be foreseen.
 
+use cf_warm_pools::config::parse_json;
 use cf_warm_pools::config::resolved::{Config, Millis};
 use cf_warm_pools::core::allotment::Standing;
 use cf_warm_pools::core::coordinator::{
@@ -215,5 +216,14 @@ fn a_preview_lists_every_value_that_changes_by_its_path() {
             { "path": "pools.a.warm_target", "from": 5, "to": 6 },
         ])
     );
-    assert_eq!(preview["routes"], json!({ "changed": false }));
+    assert_eq!((&preview["routes"], &preview["prices"]), (&json!({ "changed": false }), &json!({ "changed": false })));
+}
+
+#[test]
+fn a_preview_says_whether_prices_change() {
+    let of = |prices: &str| parse_json(&format!(r#"{{"pools": {{}}, "prices": {{{prices}}}}}"#)).unwrap();
+    let desk = Desk::with(of(r#""memory_gib_second": 1e-6"#));
+    let changed = |prices| desk.machine.preview(&of(prices))["prices"]["changed"].clone();
+    assert_eq!(changed(r#""memory_gib_second": 1e-6"#), json!(false));
+    assert_eq!((changed(r#""memory_gib_second": 2e-6"#), changed("")), (json!(true), json!(true)));
 }

@@ -160,7 +160,9 @@ describe("a change of the configuration", () => {
     };
     const none = { start: 0, drain: 0, move: null, waits: false, restart: false, changes: [] };
     const same = await foresee(keeping(2));
-    assert.deepEqual(same, { pools: [{ pool: "p", change: "unchanged", ...none }], routes: { changed: false } });
+    const unchanged = { changed: false };
+    const still = { pools: [{ pool: "p", change: "unchanged", ...none }], routes: unchanged, prices: unchanged };
+    assert.deepEqual(same, still);
 
     // A shard says once per refresh what it has.
     const more = await until("all is heard of", async () => {
@@ -175,11 +177,12 @@ describe("a change of the configuration", () => {
     const other = pools({ warm_target: 2, shards: 3 }, { env: { MODE: "x" } });
     other.pools.q = { container: "API", warm_target: 4 };
     other.routes.push({ pool: "q", path: "/q/*", id: { query: "u" } });
-    const { pools: [p, q], routes } = await foresee(other);
+    other.prices = { vcpu_second: 0.5 };
+    const { pools: [p, q], routes, prices } = await foresee(other);
     assert.deepEqual([p.move, p.restart, p.start, p.drain], [{ from: 1, to: 3 }, true, 2, 2]);
     assert.deepEqual(p.changes.map(({ path }) => path), ["pools.p.shards", "pools.p.start.env.MODE"]);
     assert.deepEqual(q, { pool: "q", change: "added", ...none, start: 4 });
-    assert.deepEqual(routes, { changed: true });
+    assert.deepEqual([routes, prices], [{ changed: true }, { changed: true }]);
     assert.deepEqual(await shown(), before);
   });
 

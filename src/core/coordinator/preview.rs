@@ -37,7 +37,7 @@ struct Has {
 
 impl Coordinator {
     /// What putting `config` in force would do, as JSON:
-    /// `{pools: [{pool, change, start, drain, move, waits, restart, changes}], routes: {changed}}`.
+    /// `{pools: [{pool, change, start, drain, move, waits, restart, changes}], routes: {changed}, prices: {changed}}`.
     ///
     /// `start` and `drain` are how many containers would be started, and sent away; they leave assigned containers out, which no
     /// configuration takes from their ids.
@@ -47,7 +47,9 @@ impl Coordinator {
         names.sort();
         names.dedup();
         let pools: Vec<Value> = names.into_iter().map(|name| self.preview_of(name, &in_force, config)).collect();
-        json!({ "pools": pools, "routes": { "changed": in_force.routes != config.routes } })
+        let changed = |is_changed: bool| json!({ "changed": is_changed });
+        let (routes, prices) = (in_force.routes != config.routes, in_force.prices != config.prices);
+        json!({ "pools": pools, "routes": changed(routes), "prices": changed(prices) })
     }
 
     fn preview_of(&self, name: &PoolName, in_force: &Config, config: &Config) -> Value {

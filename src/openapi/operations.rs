@@ -120,7 +120,8 @@ operations! { schemas:
     Events => Operation::new("pools", "listEvents", "GET /_warm/v1/events", "What has happened")
         .says(
             "The last events, or those after one. With `Accept: text/event-stream` a stream that goes on, for five minutes at a time: \
-             `id` is `seq`, `event` is `kind`, `data` is the event in JSON; the header `Last-Event-ID` takes the place of `since`.",
+             `id` is `seq`, `event` is `kind`, `data` is the event in JSON; where events are missing that are kept no longer, an event \
+             `dropped` says how many, `{\"dropped\": 7}`; the header `Last-Event-ID` takes the place of `since`.",
         )
         .parameter("query", "pool", false, "Of this pool alone.", json!({ "type": "string", "pattern": POOL_NAME }), &POOL.into())
         .parameter("query", "since", false, "Those after the event with this `seq`.", whole(0, MAX_EXACT), &0.into())

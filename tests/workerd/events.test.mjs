@@ -149,6 +149,21 @@ describe("a pool of two shards", () => {
     assert.ok(applied.some((event) => event.version === version && event.reason === "admin" && event.pool === "p"));
     assert.equal(applied[0].reason, "var");
   });
+
+  test("the stream tells how many are missing that are kept no longer", async () => {
+    const happened = Array.from({ length: 128 }, (_, at) => ({ at, kind: "gone" }));
+    for (let nth = 1; nth <= 20; nth++) {
+      const batch = { shard: { pool: "p", index: 1 }, number: 2 ** 52 + 1_000_000 + nth, events: happened };
+      await rpc(server, "POOL_COORDINATOR", "coordinator", "record", batch);
+    }
+    const query = { since: 0, pool: "p", limit: 1 };
+    const { events: [oldest], dropped } = await events(server, query);
+    assert.ok(dropped > 0);
+    const stream = await listen(server, { query: `?${new URLSearchParams(query)}` });
+    await stream.until(({ seq }) => seq === oldest.seq);
+    stream.stop();
+    assert.deepEqual(stream.dropped, [dropped]);
+  });
 });
 
 describe("starts that fail", () => {
@@ -172,7 +187,7 @@ describe("starts that fail", () => {
   });
 });
 
-/** Listens to the stream: `{events, until, stop}`. */
+/** Listens to the stream: `{events, dropped, until, stop}`. */
 async function listen(server, { query = "", headers = {} }) {
   const controller = new AbortController();
   const answer = await server.admin(`${EVENTS}${query}`, {
@@ -180,12 +195,15 @@ async function listen(server, { query = "", headers = {} }) {
     signal: controller.signal,
   });
   assert.deepEqual([answer.status, answer.headers.get("content-type")], [200, "text/event-stream"]);
-  const told = [];
+  const [told, dropped] = [[], []];
   const reading = (async () => {
     let text = "";
     for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
       const frames = (text + chunk).split("\n\n");
       text = frames.pop();
+      for (const frame of frames.filter((frame) => frame.startsWith("event: dropped\n"))) {
+        dropped.push(JSON.parse(/data: (.+)$/.exec(frame)[1]).dropped);
+      }
       for (const frame of frames.filter((frame) => frame.startsWith("id: "))) {
         const [, id, kind, data] = /^id: (\d+)\nevent: (.+)\ndata: (.+)$/.exec(frame);
         const event = JSON.parse(data);
@@ -196,6 +214,7 @@ async function listen(server, { query = "", headers = {} }) {
   })().catch(() => {});
   return {
     events: told,
+    dropped,
     until: (matches) => until("the stream tells it", () => told.find(matches)),
     stop: () => (controller.abort(), reading),
   };

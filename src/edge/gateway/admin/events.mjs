@@ -51,6 +51,10 @@ export function eventStream(namespace, name, query, first) {
   return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
 }
 
-function frames({ events }) {
-  return events.map((event) => `id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`).join("");
+function frames({ events, dropped }) {
+  // What a shard could not keep, its next event says.
+  const forgotten = events.reduce((count, event) => count - (event.dropped ?? 0), dropped);
+  const missing = forgotten > 0 ? `event: dropped\ndata: {"dropped":${forgotten}}\n\n` : "";
+  const frame = (event) => `id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`;
+  return missing + events.map(frame).join("");
 }

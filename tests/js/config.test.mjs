@@ -298,6 +298,16 @@ describe("without a coordinator, the pools of a configuration", () => {
     assert.equal((await server.admin(path, { method: "DELETE" })).status, 204);
     assert.equal((await server.admin(path)).status, 404);
   });
+
+  test("have numbers for Prometheus, and no events", async () => {
+    const metrics = await server.admin("/_warm/metrics");
+    assert.deepEqual([metrics.status, metrics.headers.get("content-type")?.split(";")[0]], [200, "text/plain"]);
+    assert.match(await metrics.text(), /^warm_pool_warm_target\{pool="python"\} 2$/m);
+    const events = await server.admin("/_warm/v1/events");
+    const { error } = await events.json();
+    assert.deepEqual([events.status, error.code], [404, "no_coordinator"]);
+    assert.match(error.message, /POOL_COORDINATOR/);
+  });
 });
 
 /** The fixture as two Workers, each in an isolate of its own: `pools` has the Durable Objects, `caller` asks them. */

@@ -23,14 +23,15 @@ import type { DurableObject } from "cloudflare:workers";
  * The container class is whichever `containerNamespace` leads to; its binding may have any name, for it is found by
  * comparing ids. Where two bindings lead to the same class, say which with {@link PoolSettings.container}.
  *
- * @param poolNamespace - The binding of {@link WarmPool}, whatever its name.
- * @param containerNamespace - The binding of the container class: one that extends `Container` of
+ * @param poolNamespace - The binding of {@link WarmPool}, whatever its name; or `ctx.exports.WarmPool`, beside the
+ * binding.
+ * @param containerNamespace - The binding of the container class (or `ctx.exports`, too): one that extends `Container` of
  * `@cloudflare/containers`, `Sandbox` of `@cloudflare/sandbox`, or {@link ContainerAgent}. When it is typed
  * (`DurableObjectNamespace<MyContainer>`), so are the stubs.
  * @param config - Settings; see there for the defaults. A key that is `undefined` counts as not given.
  * @returns The client.
- * @throws `TypeError` that lists every mistake in `config`; also when a namespace is none, and when more than one
- * binding leads to the container class and `config` names none.
+ * @throws `TypeError` that lists every mistake in `config`; also when a namespace is none, when more than one binding
+ * leads to the container class and `config` names none, and when the pool's name was taken for another class before.
  *
  * @example
  * ```ts
@@ -91,6 +92,8 @@ export interface UntypedPoolNamespace {
  * that is none, a pool that no configuration has, a binding that is missing), with a `TypeError`.
  *
  * An id is whatever a container is for: a session, a user, a job. 1 to 256 bytes of UTF-8, without control characters and U+FFFD.
+ *
+ * The methods may be taken off: `const { getContainer } = createWarmPool(...)`.
  *
  * @typeParam Container - The container class; `undefined` or `any` when it is not known.
  */

@@ -61,7 +61,10 @@ export function createWarmPool(poolNamespace, containerNamespace, config = {}) {
   const { poolName: name, idCache, ...settings } = config ?? {};
   const poolName = name ?? DEFAULT_POOL_NAME;
   if (typeof poolName !== "string") throw new TypeError("poolName is a string");
-  if (idCache !== undefined && idCache !== null) settings.idCache = ID_CACHE;
+  if (idCache !== undefined && idCache !== null) {
+    if (typeof idCache.get !== "function") throw new TypeError("idCache is a KV namespace, not its name");
+    settings.idCache = ID_CACHE;
+  }
   const text = JSON.stringify(settings);
   const class_ = classOf(containerNamespace);
   // JSON has an end, and the class has no space in it: no two pools have one key.
@@ -106,6 +109,7 @@ function poolsOf(given) {
 
     pool(name) {
       if (typeof name !== "string") throw new TypeError("a pool's name is a string");
+      needNamespace("createWarmPools", "env.WARM_POOL", env[WARM_POOL]);
       return clients.get(name, [pools], () => {
         const pool = new rust.ScriptPool(env, name);
         return clientOf(pool, new Shards(env[WARM_POOL], name), new Containers(pool, env));

@@ -48,6 +48,12 @@ test("where the global `Function` is another, as in Cloudflare's integration of 
   assert.deepEqual(await door("inTests"), [WELL, 0]);
 });
 
+test("a binding that is missing, and a cache that is none, are told by name", async () => {
+  const [binding, cache] = await door("mistakes");
+  assert.match(binding, /WARM_POOL.*wrangler\.jsonc/);
+  assert.match(cache, /idCache.*KV namespace/);
+});
+
 test("null counts as not given where the old library took it so, and a variable may be null", async () => {
   assert.deepEqual(await door("nulls"), [null, "global-pool", WELL]);
 });

@@ -125,6 +125,15 @@ const doors = {
     }
   },
 
+  async mistakes({ WARM_POOL: _, ...env }) {
+    const pools = createWarmPools(env, { pools: { configured: { container: "CONTAINER" } } });
+    const thrown = async (make) => message((async () => make())());
+    return [
+      await thrown(() => pools.pool("configured").stats()),
+      await thrown(() => made({ ...env, WARM_POOL: _ }, "cached", { idCache: "CONTAINER_ID_CACHE" }).stats()),
+    ];
+  },
+
   async nulls(env) {
     const client = createWarmPool(env.WARM_POOL, env.CONTAINER, { ...QUICK, poolName: null, idCache: null });
     return [env.NOTHING, (await client.stats()).name, await ask(env.WARM_POOL, env.AGENT, "beside-null")];

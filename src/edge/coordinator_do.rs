@@ -4,7 +4,7 @@
 //! send. The first call tells the machine what this deploy brings, so that the configuration of a new deploy is in
 //! force as soon as any of its code runs.
 //!
-//! RPC methods (see `src/shim/index.d.ts`): `report`, `record`, `plan`, `getConfig`, `stats`, `events`, `shutdownPrewarmed`, `prime`; of changes
+//! RPC methods (see `src/shim/types/objects.d.ts`): `report`, `record`, `plan`, `getConfig`, `stats`, `events`, `shutdownPrewarmed`, `prime`; of changes
 //! (`changes.rs`) `changeConfig`, `previewConfig`, `getHistory`, `getRecord`, `getAudit`, and of former code `putConfig` and `deleteConfig`.
 
 // The methods that the macro adds have no documentation.

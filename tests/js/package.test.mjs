@@ -27,6 +27,8 @@ const NOWHERE = "http://127.0.0.1:9/";
 
 /** What the package has to run and to say what it is. */
 const FILES = ["LICENSE", "README.md", "dist/index.d.ts", "dist/index.js", "dist/index_bg.wasm", "package.json"];
+/** Where the types are that `index.d.ts` puts together: in the package, and in the repository. */
+const TYPES = { packed: "dist/types", source: "src/shim/types" };
 /** What it exports, among others. */
 const EXPORTS = ["ContainerAgent", "PoolCoordinator", "WarmPool", "createWarmPool", "createWarmPools", "getWarmPool"];
 
@@ -172,8 +174,9 @@ const installed = (file) => path.join(project, "node_modules/cf-warm-pools", fil
 const manifest = async () => JSON.parse(await readFile(installed("package.json"), "utf8"));
 
 describe("`npm pack`", () => {
-  test("packs what the package needs, and nothing else", () => {
-    assert.deepEqual(packed.files.map((file) => file.path).sort(), FILES);
+  test("packs what the package needs, and nothing else", async () => {
+    const types = (await readdir(path.join(ROOT, TYPES.source))).map((file) => `${TYPES.packed}/${file}`);
+    assert.deepEqual(packed.files.map((file) => file.path).sort(), [...FILES, ...types].sort());
     assert.deepEqual(packed.bundled, []);
   });
 
@@ -184,7 +187,12 @@ describe("`npm pack`", () => {
   });
 
   test("packs the types and the license as they stand in the repository", async () => {
-    for (const [file, source] of [["dist/index.d.ts", "src/shim/index.d.ts"], ["LICENSE", "LICENSE"]]) {
+    const parts = await readdir(path.join(ROOT, TYPES.source));
+    for (const [file, source] of [
+      ["dist/index.d.ts", "src/shim/index.d.ts"],
+      ["LICENSE", "LICENSE"],
+      ...parts.map((part) => [`${TYPES.packed}/${part}`, `${TYPES.source}/${part}`]),
+    ]) {
       const text = await readFile(path.join(ROOT, source), "utf8");
       assert.equal(await readFile(installed(file), "utf8"), text, source);
     }

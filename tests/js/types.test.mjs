@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -16,6 +16,8 @@ const BASE = path.join(ROOT, "tests/js/types/tsconfig.base.json");
 /** Where programs are put together; below the root, so that they find `node_modules`. */
 const SCRATCH = path.join(ROOT, "target/js-types");
 const DECLARATIONS = "src/shim/index.d.ts";
+/** What that puts together. */
+const PARTS = "src/shim/types";
 
 const read = (file) => readFile(path.join(ROOT, file), "utf8");
 
@@ -89,12 +91,14 @@ describe("the example", () => {
 describe("the documentation", () => {
   test("has examples that compile", async () => {
     const files = { "env.d.ts": await read("tests/js/types/docs/env.d.ts") };
-    for (const file of [DECLARATIONS, "docs/migrating.md", "npm/README.md"]) {
+    const parts = (await readdir(path.join(ROOT, PARTS))).map((part) => `${PARTS}/${part}`);
+    for (const file of [...parts, "docs/migrating.md", "npm/README.md"]) {
       const text = (await read(file)).replace(/^ *\* ?/gm, (margin) => (file.endsWith(".d.ts") ? "" : margin));
       const examples = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
-      assert.ok(examples.length > 0, file);
+      assert.ok(examples.length > 0 || parts.includes(file), file);
       for (const [index, code] of examples.entries()) files[`${file.replaceAll(/\W/g, "-")}-${index}.ts`] = code;
     }
+    assert.ok(Object.keys(files).filter((file) => file.startsWith("src-")).length > 5);
     assert.equal(await mistakesOf("docs", files), "");
   });
 
@@ -264,7 +268,7 @@ function membersOf(symbol) {
   return [...(symbol.members?.values() ?? [])].filter(({ flags }) => flags & kinds);
 }
 
-const isOurs = (declaration) => declaration?.getSourceFile().fileName.endsWith(DECLARATIONS);
+const isOurs = (declaration) => declaration?.getSourceFile().fileName.includes(PARTS);
 
 /** A number as it is written in a sentence. */
 const count = (number) => (typeof number === "number" ? number.toLocaleString("en") : number);

@@ -19,6 +19,8 @@ const FILES: [(&str, &str); 3] = [
     ("src/shim/index.d.ts", "npm/dist/index.d.ts"),
     ("LICENSE", "npm/LICENSE"),
 ];
+/// The folder of the types that `index.d.ts` puts together.
+const TYPES: (&str, &str) = ("src/shim/types", "npm/dist/types");
 const SCRIPT: &str = "src/shim/npm.mjs";
 /// What stands for the global `Function` in it.
 const FUNCTION: &str = "src/shim/function.mjs";
@@ -46,6 +48,19 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
     process::logged(workspace, "esbuild", &mut esbuild).context("cannot bundle the npm package")?;
     for (from, to) in FILES {
         copy(&root.join(from), &root.join(to))?;
+    }
+    copy_folder(&root.join(TYPES.0), &root.join(TYPES.1))
+}
+
+/// Has the one folder hold what the other does, and nothing of before.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to).with_context(|| format!("cannot remove {}", to.display()))?;
+    }
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry.with_context(|| format!("cannot read {}", from.display()))?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
 }

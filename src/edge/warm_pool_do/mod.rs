@@ -6,7 +6,7 @@
 //! outgoing messages until writes are durable). A write that fails throws the object away: it is loaded anew from its
 //! rows, which know nothing of the step.
 //!
-//! RPC methods (see `src/shim/index.d.ts`): `acquire`, `getContainer`, `lookupContainer`, `release`, `confirmLease`,
+//! RPC methods (see `src/shim/types/objects.d.ts`): `acquire`, `getContainer`, `lookupContainer`, `release`, `confirmLease`,
 //! `reportStopped`, `getStats`, `getPlan`, `getBinding`, `configure`, `shutdownPrewarmed`; and, from siblings and the coordinator alone,
 //! `borrow`, `pull`, `receive`, `allot`.
 

@@ -139,12 +139,18 @@ async function removeOrphans(worker, objects) {
   return orphans.filter((name) => !name.endsWith("-proxy")).length;
 }
 
-/** Passes on what workerd says, but for addresses in its own code and what it says of every alarm that is due at once. */
+/** What workerd says of alarms that are due at once, or that a restart finds moved to later. It is right about them. */
+const ALARMS = [
+  "SQLite alarm overdue, running despite AlarmManager mismatch",
+  "SQLite alarm handler canceled with requestScheduledAlarm",
+];
+
+/** Passes on what workerd says, but for addresses in its own code and `ALARMS`. */
 function passOn(stderr) {
   createInterface({ input: stderr }).on("line", (line) => {
     // Miniflare says in words what these two are about.
     if (line.startsWith("stack: ") || /^\*\*\* Fatal uncaught kj::Exception: .*Address already in use/.test(line)) return;
-    if (line.includes("SQLite alarm overdue, running despite AlarmManager mismatch")) return;
+    if (ALARMS.some((words) => line.includes(words))) return;
     process.stderr.write(`${line}\n`);
   });
 }

@@ -28,7 +28,7 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
 /// Compiles the crate, and runs wasm-bindgen and wasm-opt over it when that gives anything new.
 fn compile(workspace: &Workspace, tools: &Tools) -> Result<()> {
     let root = workspace.root();
-    eprintln!("build: the Worker, for {TARGET}; its own crate comes last and takes a minute or more");
+    eprintln!("build: the Worker, for {TARGET}; the first time its own crate takes a minute or more");
     // Exactly as worker-build will call it, so that it finds everything compiled.
     let mut cargo = tools.wasm_command("cargo")?;
     cargo.args(["build", "--lib", "--release", "--target", TARGET]).current_dir(root);

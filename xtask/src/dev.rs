@@ -71,6 +71,7 @@ pub fn run(workspace: &Workspace, tools: &Tools, arguments: &Arguments) -> Resul
     }
     worker::build(workspace, tools)?;
 
+    eprintln!("serve: starting workerd");
     let mut serve = Command::new(&tools.node);
     serve.arg(workspace.root().join("xtask/harness/serve.mjs")).args([
         "--port",

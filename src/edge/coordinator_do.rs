@@ -42,6 +42,8 @@ use crate::wire::coordinator::{
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
 /// How long a shard has to answer for the stats; one that has not by then is listed as missing.
 const STATS_DEADLINE: Millis = Millis::from_secs(2);
+/// How long until what failed when the alarm rang is tried again.
+const RETRY_AFTER: Millis = Millis::from_secs(60);
 
 /// Config versions, shares, merged stats.
 #[durable_object(alarm)]
@@ -95,8 +97,7 @@ impl DurableObject for PoolCoordinator {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.driver.alarm.rang();
-        self.driver.drive(Input::Woken).map_err(worker::Error::from)?;
+        self.driver.alarm_rang();
         Response::empty()
     }
 }
@@ -303,10 +304,21 @@ impl Driver {
         self.drive_logged(input);
     }
 
-    fn drive_logged(self: &Rc<Self>, input: Input) {
-        if let Err(error) = self.drive(input) {
+    fn alarm_rang(self: &Rc<Self>) {
+        self.alarm.rang();
+        if !self.drive_logged(Input::Woken) {
+            // A handler that fails is retried a few times and then never again.
+            self.alarm.set(Some(js::now() + RETRY_AFTER));
+        }
+    }
+
+    /// Says whether the step was taken.
+    fn drive_logged(self: &Rc<Self>, input: Input) -> bool {
+        let taken = self.drive(input);
+        if let Err(error) = &taken {
             tracing::error!(error, "the coordinator could not take a step");
         }
+        taken.is_ok()
     }
 
     /// A pool's name, configuration and numbers, in the shape of `cf-container-warm-pool` with ours beside.

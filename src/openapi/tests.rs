@@ -135,6 +135,7 @@ fn denials() -> Vec<DenialCode> {
     let all = [
         MissingId,
         BadId,
+        BodyNotAllowed,
         NoRoute,
         Refused(RefusalCode::AtCapacity),
         Refused(RefusalCode::Timeout),
@@ -151,7 +152,7 @@ fn denials() -> Vec<DenialCode> {
     ];
     let is_admins = |code: &DenialCode| match code {
         // These need a request that is to be routed, or sent to a container.
-        MissingId | NoRoute | Unconfirmed | ContainerChanged | ContainerUnreachable => false,
+        MissingId | BodyNotAllowed | NoRoute | Unconfirmed | ContainerChanged | ContainerUnreachable => false,
         BadId | Refused(_) | PoolUnreachable | Misconfigured | Internal => true,
     };
     all.into_iter().filter(is_admins).collect()

@@ -33,6 +33,7 @@ async function send(entry, request, env, [binding, container, epoch, pool, sessi
   if (namespace === undefined) return entry.handle(request);
   let kept;
   if (request.body !== null) {
+    if (request.method === "GET" || request.method === "HEAD") return entry.handle(request);
     const length = Number(request.headers.get("content-length") ?? Infinity);
     // A body that is sent once must not be lost at a container that does not serve the id any more: its shard is asked first.
     if (!(length <= MAX_REPLAY_BYTES)) return entry.handle(request);

@@ -1,6 +1,7 @@
 // The gateway: routes, ids, headers, streams, errors.
 
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { ask, full, lookup, pools, rpc, serve, until } from "./support.mjs";
 
@@ -189,6 +190,17 @@ describe("bodies", () => {
     }
   });
 
+  test("of a GET cannot be passed on, and are refused before anything is sent", async () => {
+    for (const id of ["get-with-body", "alice", "alice"]) {
+      const get = (body) => {
+        const headers = [`Host: ${new URL(server.url).host}`, `X-Session-Id: ${id}`, `Content-Length: ${body.length}`, "Connection: close"];
+        return raw(server, ["GET /echo HTTP/1.1", ...headers, "", body].join("\r\n"));
+      };
+      assert.match(await get("body"), /^HTTP\/1\.1 400 [^]*"body_not_allowed"/, id);
+      assert.match(await get(""), /^HTTP\/1\.1 200 /, "one of no bytes is none");
+    }
+  });
+
   test("a stream of unknown length is passed on too", async () => {
     const body = new ReadableStream({
       async start(controller) {
@@ -238,3 +250,13 @@ test("a WebSocket passes through", { skip: typeof WebSocket === "undefined" && "
   assert.ok(String(heard).includes("hello"));
   socket.close();
 });
+
+/** Sends a request as it stands, which `fetch` would not send, and returns the response as it stands. */
+async function raw({ url }, request) {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.end(request);
+  let response = "";
+  for await (const chunk of socket) response += chunk;
+  return response;
+}

@@ -10,6 +10,8 @@ pub enum DenialCode {
     MissingId,
     /// What it has is no id.
     BadId,
+    /// It is a GET or HEAD with a body, which the runtime cannot pass on.
+    BodyNotAllowed,
     /// No route matches.
     NoRoute,
     /// The shard gives the id no container.
@@ -34,6 +36,7 @@ impl DenialCode {
         match self {
             Self::MissingId => "missing_id",
             Self::BadId => "bad_id",
+            Self::BodyNotAllowed => "body_not_allowed",
             Self::NoRoute => "no_route",
             Self::Refused(code) => code.as_str(),
             Self::PoolUnreachable => "pool_unreachable",
@@ -48,7 +51,7 @@ impl DenialCode {
     /// The HTTP status.
     pub const fn status(self) -> u16 {
         match self {
-            Self::MissingId | Self::BadId => 400,
+            Self::MissingId | Self::BadId | Self::BodyNotAllowed => 400,
             Self::NoRoute => 404,
             Self::Misconfigured | Self::Internal => 500,
             Self::Refused(RefusalCode::StartFailed) | Self::ContainerUnreachable => 502,

@@ -17,7 +17,7 @@ use super::isolate;
 use crate::config::resolved::{self, BindingName, Millis, PoolName, Prices, ShardCount};
 use crate::core::agent::Refusal as FenceRefusal;
 use crate::core::gateway::hint::Correction;
-use crate::core::gateway::{Destination, Dispatch, Next, Replay, Sticky, hint};
+use crate::core::gateway::{Denial, DenialCode, Destination, Dispatch, Next, Replay, Sticky, hint};
 use crate::core::id::{ContainerId, SessionId, ShardId, ShardIndex};
 use crate::core::outcome::{Assignment, Outcome};
 use crate::core::plan::Plan;
@@ -236,6 +236,11 @@ impl Pool {
         request: Request,
         url: String,
     ) -> Result<web_sys::Response, Error> {
+        let method = request.method();
+        if matches!(method.as_str(), "GET" | "HEAD") && request.body().is_some() {
+            let message = format!("a {method} with a body cannot be passed on: send it without one, or as a POST");
+            return Err(Error::Denied(Denial::new(DenialCode::BodyNotAllowed, message)));
+        }
         let parcel = Parcel::pack(request, url).await.map_err(Error::Http)?;
         let known = isolate::remembered(&self.env, &self.name, &self.container, id);
         let (way, next) = Dispatch::new(parcel.1, known);

@@ -80,6 +80,7 @@ export interface WarmPoolError extends Error {
  * |---|---|
  * | `pool_unreachable` | a shard did not answer. Whether the call arrived is not known; all of them may be repeated |
  * | `unconfirmed` | the container could not make sure that it still serves the id; it has not seen the request |
+ * | `body_not_allowed` | a GET or HEAD has a body, which the runtime does not let be passed on |
  * | `container_changed` | the id has just got another container, and the request cannot be sent twice |
  * | `container_unreachable` | the container could not be reached. The request may have arrived |
  * | `internal` | a fault of this package, or a body that was already read |
@@ -88,6 +89,7 @@ export type WarmPoolErrorCode =
   | RefusalCode
   | "pool_unreachable"
   | "unconfirmed"
+  | "body_not_allowed"
   | "container_changed"
   | "container_unreachable"
   | "internal";

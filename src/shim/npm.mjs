@@ -285,8 +285,8 @@ function needOneClass(poolNamespace, poolName, class_) {
   const pool = `${classOf(poolNamespace)} ${poolName}`;
   const known = classesOfPools.get(pool);
   if (known !== undefined && known !== class_) {
-    const message = `the pool "${poolName}" was set up for another container class before; give each class a pool of its own: \`poolName\``;
-    throw new TypeError(`createWarmPool: ${message}`);
+    const message = `the pool "${poolName}" was set up for another container class before`;
+    throw new TypeError(`createWarmPool: ${message}; give each class a pool of its own, by \`poolName\``);
   }
   if (classesOfPools.size >= MOST_CLIENTS) classesOfPools.clear();
   classesOfPools.set(pool, class_);

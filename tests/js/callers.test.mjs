@@ -80,9 +80,9 @@ test("an id of any characters has a container of its own; what is no text is ref
   assert.equal(containers, 3);
 });
 
-test("reportStopped of an object that no pool has made is no error, for `onStop` may not throw", async () => {
+test("reportStopped of an object that no pool has made is no error; what is no text is refused", async () => {
   const [answers, ...mistakes] = await door("reported");
-  assert.deepEqual(answers, [false, false, false, false]);
+  assert.deepEqual(answers, [false, false]);
   for (const mistake of mistakes) assert.match(mistake, /takes a string/);
 });
 

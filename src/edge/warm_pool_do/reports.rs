@@ -47,10 +47,8 @@ impl Driver {
         if let Ok(container) = name.parse::<ContainerId>() {
             return Ok(machine.binding_of(container).map(|_| container));
         }
-        // A class has objects that no pool has made too, by names of their own: not an error, for what `onStop` throws keeps them
-        // from starting again.
         if name.len() != HEX_ID_LEN || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(None);
+            return Err(format!("{name:?} is neither a container's UUID nor a Durable Object id"));
         }
         let mut hex_ids = self.hex_ids.try_borrow_mut().map_err(|error| error.to_string())?;
         if let Some(&container) = hex_ids.get(name) {

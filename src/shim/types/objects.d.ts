@@ -1,6 +1,6 @@
 // The Durable Object classes that a Worker exports.
 
-import { DurableObject } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import type { createWarmPool } from "./client.js";
 import type { PoolConfig, createWarmPools } from "./configuration.js";
 import type { PoolEventQuery, PoolEvents } from "./events.js";

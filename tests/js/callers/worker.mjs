@@ -156,7 +156,8 @@ const doors = {
     for (const id of ids) have.push(await message(after.getContainer(id)));
     const same = (await Promise.all(ids.map(after.getContainer))).every((stub, n) => stub.id.equals(had[n].id));
     const { assigned, complete, shards, config, warmTarget } = await after.stats();
-    return { errors: have.filter((it) => it !== "no error"), same, assigned, complete, shards: shards.length, of: config.shards, warmTarget };
+    const errors = have.filter((it) => it !== "no error");
+    return { errors, same, assigned, complete, shards: shards.length, of: config.shards, warmTarget };
   },
 
   async shutdownOfFewerShards(env) {
@@ -169,8 +170,9 @@ const doors = {
   /** Half of a pair of UTF-16: on the way to Rust each becomes U+FFFD. */
   async halves(env) {
     const client = made(env, "halves");
-    const ask = ["getContainer", "lookupContainer", "release", "fetch"].map((method) => (id) => message(client[method](id, "http://pool/")));
-    const wrong = await Promise.all(ask.flatMap((ask) => ["\ud800", "a\udc00", "\ufffd"].map(ask)));
+    const ask = (method) => (id) => message(client[method](id, "http://pool/"));
+    const asked = ["getContainer", "lookupContainer", "release", "fetch"].map(ask);
+    const wrong = await Promise.all(asked.flatMap((ask) => ["\ud800", "a\udc00", "\ufffd"].map(ask)));
     const right = ["\u{1f600}", "a/b:c %00", "__proto__"];
     const stubs = await Promise.all(right.map(client.getContainer));
     return [wrong, new Set(stubs.map(({ name }) => name)).size];
@@ -179,14 +181,14 @@ const doors = {
   async reported(env) {
     await made(env, "reported").getContainer("alice");
     const pool = () => getWarmPool(env.WARM_POOL, "reported");
-    const names = ["singleton", "", "a".repeat(64), crypto.randomUUID()];
+    const names = [env.CONTAINER.idFromName("singleton").toString(), crypto.randomUUID()];
     const answers = await Promise.all(names.map((name) => pool().reportStopped(name)));
     return [answers, await message(pool().reportStopped(7)), await message(made(env, "reported").reportStopped())];
   },
 
   /** A client of `cf-container-warm-pool` that is still at work, whose object has our class already. */
   async formerClient(env) {
-    const former = (poolName) => theirs.createWarmPool(env.WARM_POOL, env.CONTAINER, { warmTarget: 0, refreshInterval: 1_000, poolName });
+    const former = (poolName) => theirs.createWarmPool(env.WARM_POOL, env.CONTAINER, { ...QUICK, poolName });
     const ids = Array.from({ length: 8 }, (_, n) => `id-${n}`);
     const mine = await Promise.all(ids.map(made(env, "spreads", { shards: 3 }).getContainer));
     const had = await Promise.all(ids.map(former("spreads").getContainer));

@@ -231,7 +231,7 @@ impl Shard {
                 }
                 fx.events.push(Event::Ready(container));
             }
-            Err(failure) if mutants::on(Mutant::FailedStartForgotten) => self.start_unsent(now, container, failure, fx),
+            Err(failure) if mutants::on(Mutant::FailedStartForgotten) => self.forget_start(now, container, failure, fx),
             Err(failure) => self.start_answered_badly(now, container, failure, fx),
         }
     }
@@ -283,13 +283,18 @@ impl Shard {
     ) {
         let is_new = |slot: &Slot| slot.row.state == State::Starting && slot.last_error.is_none() && !slot.may_run;
         if self.books.get(container).is_some_and(is_new) {
-            self.note_failure(now, container, failure, fx);
-            self.unindex(container);
-            self.forget(container, fx);
+            self.forget_start(now, container, failure, fx);
         } else {
             // An earlier attempt may have arrived.
             self.start_done(now, container, Err(failure), fx);
         }
+    }
+
+    /// Takes the container off the books of a start that has come to nothing.
+    fn forget_start(&mut self, now: Millis, container: ContainerId, failure: StartFailure, fx: &mut Effects<'_>) {
+        self.note_failure(now, container, failure, fx);
+        self.unindex(container);
+        self.forget(container, fx);
     }
 
     fn note_failure(&mut self, now: Millis, container: ContainerId, failure: StartFailure, fx: &mut Effects<'_>) {

@@ -194,7 +194,7 @@ describe("bodies", () => {
     for (const id of ["get-with-body", "alice", "alice"]) {
       const get = (body) => {
         const headers = [`Host: ${new URL(server.url).host}`, `X-Session-Id: ${id}`, `Content-Length: ${body.length}`, "Connection: close"];
-        return raw(server, ["GET /echo HTTP/1.1", ...headers, "", body].join("\r\n"));
+        return raw(server, ["GET /p/echo HTTP/1.1", ...headers, "", body].join("\r\n"));
       };
       assert.match(await get("body"), /^HTTP\/1\.1 400 [^]*"body_not_allowed"/, id);
       assert.match(await get(""), /^HTTP\/1\.1 200 /, "one of no bytes is none");

@@ -14,14 +14,16 @@ export function header(headers, name) {
 
 /** A copy of a request for `url`, without what callers may not say. `kept` replaces its body. */
 export function copyRequest(request, url, kept, pool, session, epoch) {
+  // A GET may have a body of no bytes, which must not be given to its copy.
+  const body = request.method === "GET" || request.method === "HEAD" ? null : (kept ?? request.body);
   // A request serves as its own description, but for redirects, which go to the caller.
   const copy =
-    kept === undefined && request.redirect === "manual"
+    body === request.body && request.redirect === "manual"
       ? new Request(url, request)
       : new Request(url, {
           method: request.method,
           headers: request.headers,
-          body: kept ?? request.body,
+          body,
           redirect: "manual",
           signal: request.signal,
         });

@@ -237,7 +237,8 @@ impl Pool {
         url: String,
     ) -> Result<web_sys::Response, Error> {
         let method = request.method();
-        if matches!(method.as_str(), "GET" | "HEAD") && request.body().is_some() {
+        let is_empty = || request.headers().get("content-length").is_ok_and(|length| length.as_deref() == Some("0"));
+        if matches!(method.as_str(), "GET" | "HEAD") && request.body().is_some() && !is_empty() {
             let message = format!("a {method} with a body cannot be passed on: send it without one, or as a POST");
             return Err(Error::Denied(Denial::new(DenialCode::BodyNotAllowed, message)));
         }

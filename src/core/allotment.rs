@@ -55,12 +55,12 @@ pub struct ShardReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Standing {
-    /// Its containers.
-    pub counts: Counts,
     /// How many shards there are by the plan it works by; none from older code.
     pub shards: Option<ShardCount>,
     /// While ids move by it to other shards: how many there were before.
     pub from: Option<ShardCount>,
+    /// Its containers.
+    pub counts: Counts,
     /// Of those, how many have to go to another shard by the plan it works by; 0 for one that has nothing left to move.
     pub to_move: u32,
     /// Ids that wait for a container.

@@ -11,7 +11,11 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use worker::State;
 
+use super::js;
 use crate::config::resolved::Millis;
+
+/// How long until an object that failed when its alarm rang looks again.
+const RETRY_AFTER: Millis = Millis::from_secs(60);
 
 #[wasm_bindgen]
 extern "C" {
@@ -53,6 +57,11 @@ impl Alarm {
         self.set_to.set(SetTo::Nothing);
     }
 
+    /// What it rang for failed: sets it to ring again in a while. A handler that fails is retried a few times and then never again.
+    pub fn retry(&self) {
+        self.set(Some(js::now() + RETRY_AFTER));
+    }
+
     /// Sets it to ring at this time or before, or takes it away.
     pub fn set(&self, at: Option<Millis>) {
         let wanted = at.map_or(SetTo::Nothing, SetTo::Time);
@@ -68,7 +77,7 @@ impl Alarm {
         if let Err(error) = done {
             // Not set: the next step tries again.
             self.set_to.set(SetTo::Unknown);
-            tracing::error!(error = super::js::error_text(&error), "the alarm could not be set");
+            tracing::error!(error = js::error_text(&error), "the alarm could not be set");
         }
     }
 }

@@ -42,8 +42,6 @@ use crate::wire::coordinator::{
 const PUSH_DEADLINE: Millis = Millis::from_secs(10);
 /// How long a shard has to answer for the stats; one that has not by then is listed as missing.
 const STATS_DEADLINE: Millis = Millis::from_secs(2);
-/// How long until what failed when the alarm rang is tried again.
-const RETRY_AFTER: Millis = Millis::from_secs(60);
 
 /// Config versions, shares, merged stats.
 #[durable_object(alarm)]
@@ -307,8 +305,7 @@ impl Driver {
     fn alarm_rang(self: &Rc<Self>) {
         self.alarm.rang();
         if !self.drive_logged(Input::Woken) {
-            // A handler that fails is retried a few times and then never again.
-            self.alarm.set(Some(js::now() + RETRY_AFTER));
+            self.alarm.retry();
         }
     }
 

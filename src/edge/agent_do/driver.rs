@@ -157,8 +157,8 @@ impl Driver {
         self.look();
         self.step(Input::Alarm);
         if self.outlook.get() == Outlook::Broken {
-            // A handler that fails is retried a few times and then never again; and nothing else may wake the object.
-            self.alarm.set(Some(js::now() + RETRY_AFTER));
+            // Nothing else may wake the object.
+            self.alarm.retry();
         }
     }
 
@@ -429,7 +429,5 @@ const RECORD: &str = "agent";
 const OWNER_DEADLINE: Millis = Millis::from_secs(10);
 /// How long one attempt to destroy may take; the machine thinks one lost after 20 s.
 const DESTROY_DEADLINE: Millis = Millis::from_secs(15);
-/// How long until an object that could not write what its alarm was for looks again.
-const RETRY_AFTER: Millis = Millis::from_secs(60);
 /// What is added to `sleep_after` and `drain_timeout`: the alarm that ends an idle container may be a minute late.
 const OUTLIVES_BY: Millis = Millis::from_secs(90);

@@ -27,8 +27,6 @@ use crate::store::{Database, StoreError, load_shard, save_shard};
 
 /// How long a report to the coordinator, or a call to a sibling, may take.
 pub const PEER_DEADLINE: Millis = Millis::from_secs(5);
-/// How long until a shard that cannot be loaded looks again.
-const RETRY_AFTER: Millis = Millis::from_secs(60);
 
 /// The shard and what it acts on.
 pub struct Driver {
@@ -90,9 +88,8 @@ impl Driver {
     pub fn alarm_rang(self: &Rc<Self>) {
         self.alarm.rang();
         if let Err(error) = self.drive(Input::Woken) {
-            // A handler that fails is retried a few times and then never again.
             self.log_failure(&error);
-            self.alarm.set(Some(js::now() + RETRY_AFTER));
+            self.alarm.retry();
         }
     }
 

@@ -21,9 +21,7 @@ impl SessionId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl SessionId {
     /// The id that a caller gives. One with U+FFFD is refused: the runtime and JavaScript put that in place of what is no text (a
     /// header in Latin-1, half of a surrogate pair), and so it may be several ids that have become one.
     ///

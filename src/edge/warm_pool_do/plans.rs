@@ -60,13 +60,13 @@ impl Driver {
         if me.index == FIRST_SHARD {
             return self.take_bundled_plan(None);
         }
-        let plan = self.first_shard(me).plan().await;
+        let plan = self.first_shard(me).within(FIRST_PLAN_DEADLINE).plan().await;
         self.take_bundled_plan(plan.map_err(|error| js::js_error(&error.to_string()))?)
     }
 
     /// The pool's first shard.
     fn first_shard(&self, me: ShardId) -> ShardClient<'_> {
-        ShardClient::new(&self.env, ShardId { index: FIRST_SHARD, ..me }).within(FIRST_PLAN_DEADLINE)
+        ShardClient::new(&self.env, ShardId { index: FIRST_SHARD, ..me })
     }
 
     /// Takes a plan by code, for which it has to hear of the shard count in force first. That is the one which the pool's first shard
